@@ -1,0 +1,1 @@
+"""The room of the HTTP scorer and the dashboard. Nothing lives here yet."""
