@@ -1,0 +1,431 @@
+"""The engine: the only writer. It gives the order, scores, joins labels, and says what the ledger records.
+
+A fold: `state, inputs -> state, frame`. It reads no clock and does no I/O; the caller appends the frame
+to a ledger before it lets anybody see the answers. Where the engine writes a publication *is* its
+adoption, so replaying the ledger gives the same answers.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_system import kernel, labels
+from fraud_system.errors import ArtefactError, DataError
+from fraud_system.events import (
+    Arrivals,
+    Frame,
+    Kind,
+    LabelsObserved,
+    Scorer,
+    Table,
+    Transactions,
+    no_labels,
+    no_transactions,
+)
+from fraud_system.features import state as feature_state
+from fraud_system.features.layout import compile_layout, compile_program, meetings
+from fraud_system.kernel import Core, Input, Output, Scratch
+from fraud_system.models.heuristic import rule_arrays
+from fraud_system.models.scoring import Served
+from fraud_system.publication import Publication
+from fraud_system.settings import Settings
+
+NO_LIMIT = np.iinfo(np.int64).max
+# One frame resolves at most this many labels; a long silence that ends is spread over several frames.
+MAX_RESOLVED_IN_FRAME = 65_536
+MAX_REASON_BYTES = 200
+
+STATUS = {
+    kernel.DUPLICATE_ID: "duplicate transaction id",
+    kernel.TOO_LATE: "event time too far in the past",
+    kernel.TOO_FAR_AHEAD: "event time in the future",
+}
+RESOLVED_COLUMNS = (
+    "seq",
+    "known_time_us",
+    "resolution",
+    "source",
+    "transaction_seq",
+    "ordinal",
+    "transaction_time_us",
+)
+DEAD_COLUMNS = ("seq", "known_time_us", "label_seq")
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What became of some inputs.
+
+    Args:
+        frame: what the ledger shall record, or None if nothing happened.
+        consumed: position of the first input that was not taken yet.
+        status: (consumed - start,) 0 where accepted, otherwise a key of `STATUS`.
+    """
+
+    frame: Frame | None
+    consumed: int
+    status: NDArray[np.uint8]
+
+
+class Engine:
+    """The state of one partition: counters, open labels, weights in force.
+
+    Args:
+        settings: see `Settings`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        listed = settings.features
+        names, positions = listed.names, {name: i for i, name in enumerate(listed.names)}
+        rules = rule_arrays(settings.rules, names)
+        pairs = np.array([[positions[a], positions[b]] for a, b in listed.pairs], np.int64)
+        left, right = pairs.reshape(-1, 2).T
+        pair_count, size = len(listed.pairs), len(names)
+        self._core = Core(
+            features=feature_state.empty_state(listed),
+            layout=compile_layout(listed),
+            program=compile_program(listed),
+            meetings=np.array(meetings(listed), np.int64).reshape(-1, 2),
+            joiner=labels.empty_joiner(settings.labels, len(listed.entities)),
+            served=Served(
+                mean=np.zeros(size),
+                deviation=np.zeros(size),
+                weight=np.zeros(size + pair_count),
+                intercept=np.full(1, np.nan),
+                left=np.ascontiguousarray(left),
+                right=np.ascontiguousarray(right),
+                squash_limit=np.array([settings.model.squash_limit]),
+                rule_feature=rules.feature,
+                rule_above=rules.above,
+                rule_threshold=rules.threshold,
+                rates=np.full(len(settings.rules) + 2, settings.model.prevalence),
+            ),
+            costs=settings.costs.array(),
+            clock=np.array([1, 0, Scorer.MODEL, -1], np.int64),
+            lateness_us=np.array([settings.max_lateness_s, settings.max_ahead_s]) * 1_000_000,
+        )
+
+        entities = len(listed.entities)
+        self._scratch = Scratch(np.zeros(entities, np.int64), np.zeros(entities), np.zeros(size))
+
+    @property
+    def last_seq(self) -> int:
+        """The last seq that was given; 0 when nothing has happened."""
+        return int(self._core.clock[kernel.NEXT_SEQ]) - 1
+
+    @property
+    def known_time_us(self) -> int:
+        """Of the last event."""
+        return int(self._core.clock[kernel.NOW_US])
+
+    @property
+    def weights_version(self) -> int:
+        """Of the weights in force; -1 before the first publication."""
+        return int(self._core.clock[kernel.VERSION])
+
+    @property
+    def mode(self) -> Scorer:
+        """Who answers."""
+        return Scorer(int(self._core.clock[kernel.MODE]))
+
+    def label_counts(self) -> dict[str, int]:
+        """What the joiner has done so far, by name."""
+        return labels.counts_by_name(self._core.joiner)
+
+    def label_silence_s(self) -> float:
+        """Seconds without any label message; infinite before the first."""
+        return labels.silence_s(self._core.joiner, self.known_time_us)
+
+    def memory_bytes(self) -> int:
+        """Of the state: bounded by entities and by transactions within the label horizon."""
+        return _size(self._core)
+
+    def fold(
+        self,
+        arrivals: Arrivals,
+        start: int = 0,
+        resolve_limit: int = MAX_RESOLVED_IN_FRAME,
+        stop_seq: int = NO_LIMIT,
+    ) -> Folded:
+        """Take inputs from position `start`, in order.
+
+        Stops early when `resolve_limit` labels have been resolved (so that a publication can be placed
+        right there) or when the next event would have `stop_seq`.
+
+        Raises:
+            DataError: known times decrease, or the columns do not fit the settings.
+        """
+        given = self._input(arrivals, start)
+        self._make_room(len(arrivals.transactions))
+        out = self._room(arrivals, min(resolve_limit, MAX_RESOLVED_IN_FRAME))
+        first = self.last_seq + 1
+        consumed = kernel.fold(
+            self._core, given, start, resolve_limit, stop_seq, self._scratch, out
+        )
+        frame = self._frame(first, arrivals, out)
+        return Folded(frame, consumed, out.status[start:consumed])
+
+    def advance(self, known_time_us: int, stop_seq: int) -> Frame | None:
+        """Resolve what is due at a known time, up to a recorded event: the tail of a cut-off frame."""
+        nothing = Arrivals.merge(*self._empty_tables())
+        out = self._room(nothing, MAX_RESOLVED_IN_FRAME)
+        first = self.last_seq + 1
+        kernel.resolve_due(self._core, known_time_us, NO_LIMIT, stop_seq, out)
+        return self._frame(first, nothing, out)
+
+    def adopt(self, publication: Publication) -> Frame:
+        """Serve new weights from here on.
+
+        Raises:
+            ArtefactError: they belong to other settings or have the wrong shape.
+        """
+        publication.check_fits(self.settings)
+        served = self._core.served._replace(
+            mean=np.array(publication.mean),
+            deviation=np.array(publication.deviation),
+            weight=np.array(publication.weight),
+            intercept=np.array(publication.intercept),
+            rates=np.array(publication.rates),
+        )
+        self._core = self._core._replace(served=served)
+        self._core.clock[kernel.VERSION] = publication.version
+        return self._single_event("published", publication.table(self.last_seq + 1))
+
+    def switch(self, mode: Scorer, reason: str) -> Frame:
+        """Let the model or the heuristic answer from here on."""
+        encoded = reason.encode()[:MAX_REASON_BYTES]
+        self._core.clock[kernel.MODE] = mode
+        table: Table = {
+            "seq": np.array([self.last_seq + 1]),
+            "mode": np.array([mode], np.uint8),
+            "reason": np.array([encoded], f"S{max(1, len(encoded))}"),
+        }
+        return self._single_event("mode", table)
+
+    def refold(self, frame: Frame) -> list[Frame]:
+        """Take a recorded frame again: its inputs are folded, its publications and switches adopted.
+
+        Returns what this engine says; recovery ignores it, a replay compares it (see `replay`).
+        """
+        made: list[Frame | None] = []
+        if "published" in frame.tables:
+            made.append(self.adopt(Publication.from_table(frame.tables["published"])))
+        elif "mode" in frame.tables:
+            table = frame.tables["mode"]
+            made.append(self.switch(Scorer(int(table["mode"][0])), table["reason"][0].decode()))
+        else:
+            stop = frame.last_seq + 1
+            inputs = arrivals_of(frame, self._empty_tables())
+            made.append(self.fold(inputs, 0, NO_LIMIT, stop).frame)
+            if self.last_seq < frame.last_seq:
+                made.append(self.advance(frame.known_time_us, stop))
+        return [each for each in made if each is not None]
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical snapshot: equal histories give equal bytes."""
+        core = self._core
+        arrays = {"clock": core.clock.copy()}
+        arrays["settings"] = np.array([self.settings.fingerprint], "S64")
+        for name in ("mean", "deviation", "weight", "intercept", "rates"):
+            arrays[f"served.{name}"] = getattr(core.served, name).copy()
+        for prefix, part in (
+            ("features", feature_state.to_arrays(core.features)),
+            ("labels", labels.to_arrays(core.joiner)),
+        ):
+            arrays |= {f"{prefix}.{name}": column for name, column in part.items()}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, settings: Settings, arrays: dict[str, NDArray[Any]]) -> "Engine":
+        """The engine of a snapshot.
+
+        Raises:
+            ArtefactError: the snapshot was made under other settings.
+        """
+        if arrays["settings"][0].decode() != settings.fingerprint:
+            raise ArtefactError(
+                "made under other settings", field="snapshot", fix="replay the ledger from empty"
+            )
+        engine = cls(settings)
+
+        def part(prefix: str) -> dict[str, NDArray[Any]]:
+            cut = len(prefix) + 1
+            return {n[cut:]: a for n, a in arrays.items() if n.startswith(prefix + ".")}
+
+        served = {name: np.array(array) for name, array in part("served").items()}
+        entities = len(settings.features.entities)
+        engine._core = engine._core._replace(
+            features=feature_state.from_arrays(settings.features, part("features")),
+            joiner=labels.from_arrays(settings.labels, entities, part("labels")),
+            served=engine._core.served._replace(**served),
+            clock=np.array(arrays["clock"]),
+        )
+        return engine
+
+    def _empty_tables(self) -> tuple[Transactions, LabelsObserved]:
+        listed = self.settings.features
+        sizes = (len(listed.entities), len(listed.numeric), len(listed.categorical))
+        return no_transactions(*sizes), no_labels()
+
+    def _input(self, arrivals: Arrivals, start: int) -> Input:
+        transactions, messages = arrivals.transactions, arrivals.labels
+        listed = self.settings.features
+        for name, column, expected in (
+            ("entity_keys", transactions.entity_keys, len(listed.entities)),
+            ("numeric", transactions.numeric, len(listed.numeric)),
+            ("categories", transactions.categories, len(listed.categorical)),
+        ):
+            if column.shape[1:] != (expected,):
+                raise DataError(f"has {column.shape[1:]} columns, not {expected}", field=name)
+        known = arrivals.known_time_us
+        if len(known) > start and (
+            known[start] < self.known_time_us or (np.diff(known[start:]) < 0).any()
+        ):
+            raise DataError("decreases", field="known_time_us", fix="sort by known time")
+        return Input(
+            _column(arrivals.kind, np.uint8),
+            _column(arrivals.row, np.int64),
+            known,
+            _column(transactions.transaction_key, np.uint64),
+            _column(transactions.event_time_us, np.int64),
+            _column(transactions.amount, np.float64),
+            _column(transactions.entity_keys, np.uint64),
+            _column(transactions.numeric, np.float64),
+            _column(transactions.categories, np.uint64),
+            _column(messages.transaction_key, np.uint64),
+            _column(messages.is_fraud, np.bool_),
+            _column(messages.source, np.uint8),
+        )
+
+    def _make_room(self, transactions: int) -> None:
+        core = self._core
+        self._core = core._replace(
+            features=feature_state.with_room_for(
+                core.features,
+                transactions,
+                len(self.settings.features.entities),
+                len(core.meetings),
+            ),
+            joiner=labels.with_room_for(core.joiner, transactions),
+        )
+
+    def _room(self, arrivals: Arrivals, resolve_limit: int) -> Output:
+        n, m, ticks = len(arrivals.transactions), len(arrivals.labels), len(arrivals.tick_us)
+        # Each input can resolve one label itself, beyond those that have become due.
+        resolvable = min(resolve_limit, MAX_RESOLVED_IN_FRAME) + 1
+        return Output(
+            status=np.zeros(len(arrivals), np.uint8),
+            accepted=np.empty(n, np.int64),
+            transaction_seq=np.empty(n, np.int64),
+            features=np.empty((n, len(self.settings.features.names)), np.float32),
+            probability=np.empty(n),
+            probability_model=np.empty(n),
+            probability_heuristic=np.empty(n),
+            probability_constant=np.empty(n),
+            expected_loss=np.empty(n),
+            action=np.empty(n, np.uint8),
+            scorer=np.empty(n, np.uint8),
+            label_row=np.empty(m, np.int64),
+            label_seq=np.empty(m, np.int64),
+            outcome=np.empty(m, np.uint8),
+            tick_row=np.empty(ticks, np.int64),
+            tick_seq=np.empty(ticks, np.int64),
+            resolved=np.empty((resolvable, len(RESOLVED_COLUMNS)), np.int64),
+            dead=np.empty((1_024, len(DEAD_COLUMNS)), np.int64),
+            count=np.zeros(5, np.int64),
+        )
+
+    def _frame(self, first_seq: int, arrivals: Arrivals, out: Output) -> Frame | None:
+        if self.last_seq < first_seq:
+            return None
+        transactions, messages, ticks, resolved, dead = out.count.tolist()
+        tables: dict[str, Table] = {}
+        if transactions:
+            accepted = arrivals.transactions.rows(out.accepted[:transactions])
+            seq = out.transaction_seq[:transactions].copy()
+            tables["transaction"] = {"seq": seq} | accepted.table()
+            tables["decision"] = {"seq": seq} | {
+                name: getattr(out, name)[:transactions].copy() for name in DECISION_COLUMNS
+            }
+            tables["decision"]["weights_version"] = np.full(transactions, self.weights_version)
+        if messages:
+            observed = arrivals.labels.rows(out.label_row[:messages]).table()
+            tables["label"] = {"seq": out.label_seq[:messages].copy()} | observed
+            tables["label"]["outcome"] = out.outcome[:messages].copy()
+        if ticks:
+            known = arrivals.tick_us[out.tick_row[:ticks]]
+            tables["tick"] = {"seq": out.tick_seq[:ticks].copy(), "known_time_us": known}
+        if resolved:
+            tables["resolved"] = _columns(RESOLVED_COLUMNS, out.resolved[:resolved])
+        if dead:
+            tables["dead_letter"] = _columns(DEAD_COLUMNS, out.dead[:dead])
+        return Frame(first_seq, self.last_seq, self.known_time_us, tables)
+
+    def _single_event(self, name: str, table: Table) -> Frame:
+        seq = self.last_seq + 1
+        self._core.clock[kernel.NEXT_SEQ] += 1
+        return Frame(seq, seq, self.known_time_us, {name: table})
+
+
+DECISION_COLUMNS = (
+    "features",
+    "probability",
+    "probability_model",
+    "probability_heuristic",
+    "probability_constant",
+    "expected_loss",
+    "action",
+    "scorer",
+)
+
+
+def arrivals_of(frame: Frame, empty: tuple[Transactions, LabelsObserved]) -> Arrivals:
+    """The inputs of a recorded frame, in their order."""
+    transactions, messages = empty
+    seqs, kinds, rows = [], [], []
+    tick_us = np.zeros(0, np.int64)
+    for kind, name in (
+        (Kind.TRANSACTION, "transaction"),
+        (Kind.LABEL, "label"),
+        (Kind.TICK, "tick"),
+    ):
+        table = frame.tables.get(name)
+        if table is None:
+            continue
+        seqs.append(table["seq"])
+        kinds.append(np.full(len(table["seq"]), kind, np.uint8))
+        rows.append(np.arange(len(table["seq"]), dtype=np.int64))
+        if kind == Kind.TRANSACTION:
+            transactions = Transactions(**{n: table[n] for n in transactions.table()})
+        elif kind == Kind.LABEL:
+            messages = LabelsObserved(**{n: table[n] for n in messages.table()})
+        else:
+            tick_us = table["known_time_us"]
+    if not seqs:
+        return Arrivals.merge(transactions, messages)
+    order = np.argsort(np.concatenate(seqs), kind="stable")
+    return Arrivals(
+        np.concatenate(kinds)[order], np.concatenate(rows)[order], transactions, messages, tick_us
+    )
+
+
+def _columns(names: tuple[str, ...], rows: NDArray[np.int64]) -> Table:
+    narrow = {"resolution": np.uint8, "source": np.uint8}
+    return {
+        name: np.ascontiguousarray(rows[:, index]).astype(narrow.get(name, np.int64))
+        for index, name in enumerate(names)
+    }
+
+
+def _column(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Writable and contiguous, so that the kernel is compiled for one kind of array only."""
+    return np.require(values, dtype, ["C", "W", "A"])
+
+
+def _size(part: Any) -> int:
+    if isinstance(part, np.ndarray):
+        return part.nbytes
+    return sum(_size(each) for each in part) if isinstance(part, tuple) else 0

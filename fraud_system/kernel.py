@@ -1,0 +1,326 @@
+"""The engine's fold over one micro-batch, compiled: one event at a time, in order, whatever the batch.
+
+For each input, at its known time: what has become due is resolved first (dead letters, then matured
+transactions), then the input itself. A transaction is encoded, scored, decided and only then
+absorbed. Every event takes the next seq, so seqs depend on the events alone.
+
+The loop stops early when a publication is due (`resolve_limit` resolutions), when a replay reaches a
+recorded event (`stop_seq`), or when the output is full; the caller goes on from there.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_system.compiled import compiled
+from fraud_system.events import Kind, LabelSource, Resolution, Scorer
+from fraud_system.features.counters import (
+    absorb_amount,
+    absorb_label,
+    absorb_meetings,
+    absorb_transaction,
+)
+from fraud_system.features.encoder import encode
+from fraud_system.features.layout import Layout, Program
+from fraud_system.features.state import FeatureState
+from fraud_system.hashing import get
+from fraud_system.labels import (
+    FRAUD_JOINED,
+    LATE_FRAUD_JOINED,
+    REVERSAL_JOINED,
+    Joiner,
+    claim_parked,
+    expire,
+    next_dead_letter,
+    next_matured,
+    observe,
+    remember,
+)
+from fraud_system.models.scoring import Served, bucket_of, logit_of, sigmoid
+from fraud_system.policy import cheapest_action
+
+TRANSACTION, LABEL = int(Kind.TRANSACTION), int(Kind.LABEL)
+BY_MODEL, BY_HEURISTIC = int(Scorer.MODEL), int(Scorer.HEURISTIC)
+BY_MATURITY = int(LabelSource.MATURITY)
+MATURED, FRAUD = int(Resolution.MATURED), int(Resolution.FRAUD)
+REVERSED, LATE_FRAUD = int(Resolution.REVERSED), int(Resolution.LATE_FRAUD)
+
+ACCEPTED, DUPLICATE_ID, TOO_LATE, TOO_FAR_AHEAD = range(4)  # status of an input
+NEXT_SEQ, NOW_US, MODE, VERSION = range(4)  # places in `Core.clock`
+N_TRANSACTIONS, N_LABELS, N_TICKS, N_RESOLVED, N_DEAD = range(5)  # places in `Output.count`
+
+
+class Core(NamedTuple):
+    """The engine's state, as compiled code sees it.
+
+    Args:
+        features, layout, program, meetings: see `features`.
+        joiner: see `labels`.
+        served: see `models.scoring`.
+        costs: (5,) see `policy`.
+        clock: (4,) NEXT_SEQ, NOW_US, MODE (a `Scorer`), VERSION of the weights.
+        lateness_us: (2,) how late and how far ahead an event time may be.
+    """
+
+    features: FeatureState
+    layout: Layout
+    program: Program
+    meetings: NDArray[np.int64]
+    joiner: Joiner
+    served: Served
+    costs: NDArray[np.float64]
+    clock: NDArray[np.int64]
+    lateness_us: NDArray[np.int64]
+
+
+class Input(NamedTuple):
+    """The columns of `Arrivals` that the fold reads."""
+
+    kind: NDArray[np.uint8]
+    row: NDArray[np.int64]
+    known_us: NDArray[np.int64]
+    key: NDArray[np.uint64]
+    event_us: NDArray[np.int64]
+    amount: NDArray[np.float64]
+    entity_keys: NDArray[np.uint64]
+    numeric: NDArray[np.float64]
+    categories: NDArray[np.uint64]
+    label_key: NDArray[np.uint64]
+    label_is_fraud: NDArray[np.bool_]
+    label_source: NDArray[np.uint8]
+
+
+class Scratch(NamedTuple):
+    """Room that one transaction needs while it is folded.
+
+    Args:
+        rows: (entities,) rows in the feature state.
+        elapsed_s: (entities,) since each was last seen.
+        term: (d,) squashed features.
+    """
+
+    rows: NDArray[np.int64]
+    elapsed_s: NDArray[np.float64]
+    term: NDArray[np.float64]
+
+
+class Output(NamedTuple):
+    """Room for what the fold says; `count` tells how much of each is filled.
+
+    Args:
+        status: (inputs,) ACCEPTED or why not.
+        accepted: (transactions,) row of each accepted one.
+        transaction_seq, features, logit-free decision columns: in order of acceptance.
+        label_seq, outcome: in order.
+        tick_seq: in order.
+        resolved_*: in order; `resolved` columns are seq, known_us, resolution, source, transaction_seq,
+            ordinal, transaction_us.
+        dead: seq, known_us, label_seq.
+        count: (5,) N_TRANSACTIONS, N_LABELS, N_TICKS, N_RESOLVED, N_DEAD.
+    """
+
+    status: NDArray[np.uint8]
+    accepted: NDArray[np.int64]
+    transaction_seq: NDArray[np.int64]
+    features: NDArray[np.float32]
+    probability: NDArray[np.float64]
+    probability_model: NDArray[np.float64]
+    probability_heuristic: NDArray[np.float64]
+    probability_constant: NDArray[np.float64]
+    expected_loss: NDArray[np.float64]
+    action: NDArray[np.uint8]
+    scorer: NDArray[np.uint8]
+    label_row: NDArray[np.int64]
+    label_seq: NDArray[np.int64]
+    outcome: NDArray[np.uint8]
+    tick_row: NDArray[np.int64]
+    tick_seq: NDArray[np.int64]
+    resolved: NDArray[np.int64]
+    dead: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+
+@compiled
+def fold(
+    core: Any,
+    given: Any,
+    start: int,
+    resolve_limit: int,
+    stop_seq: int,
+    scratch: Any,
+    out: Any,
+) -> int:
+    """Fold inputs from `start`; returns the position of the first one that was not consumed."""
+    rows, elapsed_s, term = scratch.rows, scratch.elapsed_s, scratch.term
+    for position in range(start, len(given.kind)):
+        now_us = given.known_us[position]
+        if not resolve_due(core, now_us, resolve_limit, stop_seq, out):
+            return position
+        row = given.row[position]
+        if given.kind[position] == TRANSACTION:
+            status = _admissible(core, given.key[row], given.event_us[row], now_us)
+            out.status[position] = status
+            if status == ACCEPTED:
+                _take_transaction(core, given, row, now_us, rows, elapsed_s, term, out)
+        elif given.kind[position] == LABEL:
+            _take_label(core, given, row, now_us, out)
+        else:
+            filled = out.count[N_TICKS]
+            out.tick_row[filled], out.tick_seq[filled] = row, _next_seq(core, now_us)
+            out.count[N_TICKS] += 1
+    return len(given.kind)
+
+
+@compiled
+def resolve_due(core: Any, now_us: int, resolve_limit: int, stop_seq: int, out: Any) -> bool:
+    """Resolve what is due at `now_us`; False if it had to stop before an input may be taken."""
+    joiner = core.joiner
+    expire(joiner, now_us)
+    while True:
+        full = out.count[N_RESOLVED] >= len(out.resolved) or out.count[N_DEAD] >= len(out.dead)
+        if full or out.count[N_RESOLVED] >= resolve_limit or core.clock[NEXT_SEQ] >= stop_seq:
+            return False
+        parked = next_dead_letter(joiner, now_us)
+        if parked >= 0:
+            filled = out.count[N_DEAD]
+            out.dead[filled, 0] = _next_seq(core, now_us)
+            out.dead[filled, 1] = now_us
+            out.dead[filled, 2] = joiner.parked_seq[parked]
+            out.count[N_DEAD] += 1
+            continue
+        ordinal = next_matured(joiner, now_us)
+        if ordinal < 0:
+            return True
+        _resolve(core, ordinal, MATURED, BY_MATURITY, 0, now_us, out)
+
+
+@compiled
+def _next_seq(core: Any, now_us: int) -> int:
+    seq = core.clock[NEXT_SEQ]
+    core.clock[NEXT_SEQ] = seq + 1
+    core.clock[NOW_US] = now_us
+    return seq
+
+
+@compiled
+def _admissible(core: Any, key: Any, event_us: int, now_us: int) -> int:
+    if now_us - event_us > core.lateness_us[0]:
+        return TOO_LATE
+    if event_us - now_us > core.lateness_us[1]:
+        return TOO_FAR_AHEAD
+    return DUPLICATE_ID if get(core.joiner.index, key) >= 0 else ACCEPTED
+
+
+@compiled
+def _take_transaction(
+    core: Any, given: Any, row: int, now_us: int, rows: Any, elapsed_s: Any, term: Any, out: Any
+) -> None:
+    filled = out.count[N_TRANSACTIONS]
+    out.count[N_TRANSACTIONS] += 1
+    seq = _next_seq(core, now_us)
+    out.accepted[filled], out.transaction_seq[filled] = row, seq
+    keys, amount = given.entity_keys[row], given.amount[row]
+    encode(
+        core.features,
+        core.layout,
+        core.program,
+        core.meetings,
+        keys,
+        amount,
+        given.event_us[row],
+        now_us,
+        given.numeric[row],
+        given.categories[row],
+        rows,
+        elapsed_s,
+        out.features[filled],
+    )
+    action = _decide(core, out, filled, amount, term)
+    absorb_transaction(core.features, core.layout, keys, rows, amount, action, now_us)
+    absorb_meetings(core.features, core.meetings, keys)
+    absorb_amount(core.features, math.log1p(amount))
+    ordinal = remember(core.joiner, given.key[row], now_us, seq, rows)
+    outcome, source = claim_parked(core.joiner, given.key[row], ordinal, now_us)
+    if outcome >= 0:
+        _resolve_outcome(core, ordinal, outcome, source, 0, now_us, out)
+
+
+@compiled
+def _decide(core: Any, out: Any, filled: int, amount: float, term: Any) -> int:
+    """Score with the model and with plan B, serve one of them, choose the action."""
+    row, rates = out.features[filled], core.served.rates
+    model = sigmoid(logit_of(core.served, row, term))
+    heuristic = rates[bucket_of(core.served, row)]
+    out.probability_model[filled] = model
+    out.probability_heuristic[filled] = heuristic
+    out.probability_constant[filled] = rates[len(rates) - 1]
+    # A non-finite score is answered by the heuristic in the same batch, and recorded as such.
+    by_model = core.clock[MODE] == BY_MODEL and math.isfinite(model)
+    probability = model if by_model else heuristic
+    out.scorer[filled] = BY_MODEL if by_model else BY_HEURISTIC
+    out.probability[filled] = probability
+    out.expected_loss[filled] = probability * amount
+    action = cheapest_action(core.costs, probability, amount)
+    out.action[filled] = action
+    return action
+
+
+@compiled
+def _take_label(core: Any, given: Any, row: int, now_us: int, out: Any) -> None:
+    filled = out.count[N_LABELS]
+    out.count[N_LABELS] += 1
+    seq = _next_seq(core, now_us)
+    key, source = given.label_key[row], given.label_source[row]
+    place = get(core.joiner.index, key) & (len(core.joiner.key) - 1)
+    before_us = core.joiner.resolved_us[place]
+    outcome, ordinal = observe(core.joiner, key, given.label_is_fraud[row], source, now_us, seq)
+    out.label_row[filled], out.label_seq[filled], out.outcome[filled] = row, seq, outcome
+    if ordinal >= 0:
+        _resolve_outcome(core, ordinal, outcome, source, before_us, now_us, out)
+
+
+@compiled
+def _resolve_outcome(
+    core: Any, ordinal: int, outcome: int, source: int, before_us: int, now_us: int, out: Any
+) -> None:
+    if outcome == FRAUD_JOINED:
+        _resolve(core, ordinal, FRAUD, source, 0, now_us, out)
+    elif outcome == LATE_FRAUD_JOINED:
+        _resolve(core, ordinal, LATE_FRAUD, source, 0, now_us, out)
+    elif outcome == REVERSAL_JOINED:
+        _resolve(core, ordinal, REVERSED, source, before_us, now_us, out)
+
+
+@compiled
+def _resolve(
+    core: Any,
+    ordinal: int,
+    resolution: int,
+    source: int,
+    before_us: int,
+    now_us: int,
+    out: Any,
+) -> None:
+    """Record a resolution and feed it to the label counters."""
+    joiner = core.joiner
+    place = ordinal & (len(joiner.key) - 1)
+    columns = out.resolved[out.count[N_RESOLVED]]
+    out.count[N_RESOLVED] += 1
+    columns[0] = _next_seq(core, now_us)
+    columns[1] = now_us
+    columns[2] = resolution
+    columns[3] = source
+    columns[4] = joiner.seq[place]
+    columns[5] = ordinal
+    columns[6] = joiner.known_us[place]
+    absorb_label(
+        core.features,
+        core.layout,
+        joiner.rows[place],
+        resolution,
+        joiner.known_us[place],
+        before_us,
+        now_us,
+    )

@@ -1,0 +1,232 @@
+"""The learner: a fold over the ledger that proposes new weights.
+
+It reads what the engine recorded (logged features and resolved labels), never the engine itself, so it
+can run in another process. After every `publish_every_labels` resolved labels, counted along the
+ledger and never along frames, it has a publication ready.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_system.errors import ArtefactError
+from fraud_system.events import SECOND_US, Frame, Table
+from fraud_system.models.baseline import baseline, parts
+from fraud_system.models.fast_forward import LearnerState, fast_forward, read_state, write_state
+from fraud_system.models.heuristic import (
+    Buckets,
+    empty_buckets,
+    learn_rates,
+    rates_of,
+    rule_arrays,
+)
+from fraud_system.models.scoring import Served
+from fraud_system.publication import Publication
+from fraud_system.settings import Settings
+from fraud_system.strategies import Mature
+
+
+class Learner:
+    """River's pipeline, the heuristic's buckets, and the logged features that still wait for labels.
+
+    Args:
+        settings: see `Settings`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.names = settings.features.names
+        self.model = baseline(settings.features.pairs, settings.model)
+        self.strategy = Mature.under(settings.labels)
+        self.buckets: Buckets = empty_buckets(len(settings.rules), settings.model.prevalence)
+        self.version = -1
+        self.resolved_since = 0
+        self.learned_labels = 0
+        self.learned_through_seq = 0
+        self._logged = LoggedFeatures(len(self.names), settings.labels.horizon_s * SECOND_US)
+        self._rules = _rules_only(settings)
+
+    @property
+    def labels_until_publication(self) -> int:
+        """How many more resolved labels the next publication takes."""
+        return self.settings.publish_every_labels - self.resolved_since
+
+    def first_publication(self) -> Publication:
+        """Version 0: what is served before anything has been learned."""
+        return self._publish()
+
+    def fold(self, frame: Frame) -> list[Publication]:
+        """Read one recorded frame; returns the publications that have become due in it, in order."""
+        if "decision" in frame.tables:
+            self._logged.append(
+                frame.tables["transaction"]["known_time_us"], frame.tables["decision"]["features"]
+            )
+        resolved = frame.tables.get("resolved")
+        due: list[Publication] = []
+        start, stop = 0, 0 if resolved is None else len(resolved["seq"])
+        while resolved is not None and start < stop:
+            until = min(stop, start + self.labels_until_publication)
+            self._learn({name: column[start:until] for name, column in resolved.items()})
+            self.resolved_since += until - start
+            self.learned_through_seq = int(resolved["seq"][until - 1])
+            start = until
+            if self.resolved_since == self.settings.publish_every_labels:
+                self.resolved_since = 0
+                due.append(self._publish())
+        self._logged.forget_before(frame.known_time_us)
+        return due
+
+    def _learn(self, resolved: Table) -> None:
+        examples = self.strategy.examples(resolved)
+        rows = self._logged.rows(examples.ordinal)
+        # Two passes over the same rows; each is one fixed order of updates, whatever the cutting.
+        fast_forward(self.model, self.names, rows, examples.is_fraud)
+        learn_rates(self.buckets, self._rules, rows, examples.is_fraud, self.settings.memory_labels)
+        self.learned_labels += len(rows)
+
+    def _publish(self) -> Publication:
+        self.version += 1
+        state = read_state(self.model, self.names)
+        return Publication(
+            version=self.version,
+            learned_through_seq=self.learned_through_seq,
+            settings=self.settings.fingerprint,
+            mean=state.mean,
+            deviation=np.sqrt(state.variance),
+            weight=state.weight,
+            intercept=state.intercept,
+            rates=rates_of(self.buckets),
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical snapshot."""
+        state = read_state(self.model, self.names)
+        _, _, _, logistic = parts(self.model)
+        progress = (
+            self.version,
+            self.resolved_since,
+            self.learned_labels,
+            self.learned_through_seq,
+            logistic.optimizer.n_iterations,
+        )
+        arrays: dict[str, NDArray[Any]] = {
+            "settings": np.array([self.settings.fingerprint], "S64"),
+            "progress": np.array(progress, dtype=np.int64),
+            "bucket_labels": self.buckets.labels.copy(),
+            "bucket_frauds": self.buckets.frauds.copy(),
+        }
+        arrays |= {f"model.{name}": column for name, column in state._asdict().items()}
+        arrays |= {f"strategy.{n}": a for n, a in self.strategy.to_arrays().items()}
+        return arrays | {f"logged.{n}": a for n, a in self._logged.to_arrays().items()}
+
+    @classmethod
+    def from_arrays(cls, settings: Settings, arrays: dict[str, NDArray[Any]]) -> "Learner":
+        """The learner of a snapshot.
+
+        Raises:
+            ArtefactError: the snapshot was made under other settings.
+        """
+        if arrays["settings"][0].decode() != settings.fingerprint:
+            raise ArtefactError(
+                "made under other settings", field="snapshot", fix="replay the ledger from empty"
+            )
+
+        def part(prefix: str) -> dict[str, NDArray[Any]]:
+            cut = len(prefix) + 1
+            return {n[cut:]: a for n, a in arrays.items() if n.startswith(prefix + ".")}
+
+        learner = cls(settings)
+        progress = arrays["progress"].tolist()
+        learner.version, learner.resolved_since = progress[:2]
+        learner.learned_labels, learner.learned_through_seq = progress[2:4]
+        learner.buckets.labels[:] = arrays["bucket_labels"]
+        learner.buckets.frauds[:] = arrays["bucket_frauds"]
+        write_state(learner.model, learner.names, LearnerState(**part("model")))
+        parts(learner.model)[3].optimizer.n_iterations = progress[4]
+        learner.strategy.restore(part("strategy"))
+        learner._logged.restore(part("logged"))
+        return learner
+
+
+class LoggedFeatures:
+    """The features of the transactions within the label horizon, in a ring of float32 rows.
+
+    Args:
+        width: features in a row.
+        horizon_us: rows older than this are forgotten; no label can join them any more.
+    """
+
+    def __init__(self, width: int, horizon_us: int) -> None:
+        self.horizon_us = horizon_us
+        self._rows = np.empty((1_024, width), np.float32)
+        self._known_us = np.empty(1_024, np.int64)
+        self._head = self._tail = 0
+
+    def append(self, known_us: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        """The next transactions' rows (n, width), in ledger order."""
+        needed = self._tail - self._head + len(rows)
+        if needed > len(self._rows):
+            self._grow(1 << int(np.ceil(np.log2(needed))))
+        places = np.arange(self._tail, self._tail + len(rows)) & (len(self._rows) - 1)
+        self._rows[places] = rows
+        self._known_us[places] = known_us
+        self._tail += len(rows)
+
+    def rows(self, ordinal: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, width) of the chosen transactions."""
+        if len(ordinal) and (ordinal.min() < self._head or ordinal.max() >= self._tail):
+            raise ArtefactError(
+                "a label refers to a transaction outside the horizon",
+                field="ordinal",
+                fix="fold the ledger from the start, or from a snapshot, without gaps",
+            )
+        return self._rows[ordinal & (len(self._rows) - 1)]
+
+    def forget_before(self, now_us: int) -> None:
+        """Drop what is beyond the horizon at `now_us`."""
+        limit_us, last = now_us - self.horizon_us, len(self._rows) - 1
+        while self._head < self._tail and self._known_us[self._head & last] < limit_us:
+            self._head += 1
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical copy, for a snapshot."""
+        places = np.arange(self._head, self._tail) & (len(self._rows) - 1)
+        return {
+            "rows": self._rows[places],
+            "known_us": self._known_us[places],
+            "head": np.array([self._head]),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take a snapshot's state."""
+        self._head = self._tail = int(arrays["head"][0])
+        self.append(arrays["known_us"], arrays["rows"])
+
+    def _grow(self, capacity: int) -> None:
+        ordinals = np.arange(self._head, self._tail)
+        rows = np.empty((capacity, self._rows.shape[1]), np.float32)
+        known_us = np.empty(capacity, np.int64)
+        old = ordinals & (len(self._rows) - 1)
+        rows[ordinals & (capacity - 1)] = self._rows[old]
+        known_us[ordinals & (capacity - 1)] = self._known_us[old]
+        self._rows, self._known_us = rows, known_us
+
+
+def _rules_only(settings: Settings) -> Served:
+    """The heuristic's rules in the form in which compiled code reads them."""
+    rules = rule_arrays(settings.rules, settings.features.names)
+    none, no_index = np.zeros(0), np.zeros(0, np.int64)
+    return Served(
+        mean=none,
+        deviation=none,
+        weight=none,
+        intercept=none,
+        left=no_index,
+        right=no_index,
+        squash_limit=none,
+        rule_feature=rules.feature,
+        rule_above=rules.above,
+        rule_threshold=rules.threshold,
+        rates=none,
+    )

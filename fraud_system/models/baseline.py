@@ -1,0 +1,63 @@
+"""The baseline: river's own online logistic regression, one `learn_one` per label.
+
+    StandardScaler | Squash | Interactions | LogisticRegression(AdaGrad, log loss)
+
+`fast_forward` does the same arithmetic compiled; this module is the reference that it must equal.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from river import compose, linear_model, optim, preprocessing
+
+from fraud_system.models.interactions import Interactions
+from fraud_system.models.squash import LIMIT, Squash
+
+
+@dataclass(frozen=True)
+class BaselineSettings:
+    """How fast the baseline learns, and where it starts.
+
+    Args:
+        prevalence: prior guess of the fraud rate; the intercept starts at its log odds, because a
+            model that starts at 0.5 spoils the log loss of the whole stream.
+        learning_rate: of AdaGrad.
+        intercept_learning_rate: of the intercept, which river updates by plain gradient steps.
+        squash_limit: of the standardised features, in standard deviations.
+    """
+
+    prevalence: float = 0.005
+    learning_rate: float = 0.03
+    intercept_learning_rate: float = 0.02
+    squash_limit: float = LIMIT
+
+
+def baseline(
+    pairs: tuple[tuple[str, str], ...] = (), settings: BaselineSettings | None = None
+) -> compose.Pipeline:
+    """A fresh river pipeline.
+
+    >>> model = baseline()
+    >>> model.learn_one({"amount": 3.0}, True)
+    >>> 0.0 < model.predict_proba_one({"amount": 3.0})[True] < 0.1
+    True
+    """
+    chosen = settings or BaselineSettings()
+    return compose.Pipeline(
+        preprocessing.StandardScaler(),
+        Squash(chosen.squash_limit),
+        Interactions(pairs),
+        linear_model.LogisticRegression(
+            optimizer=optim.AdaGrad(chosen.learning_rate),
+            loss=optim.losses.Log(),
+            intercept_init=math.log(chosen.prevalence / (1.0 - chosen.prevalence)),
+            intercept_lr=chosen.intercept_learning_rate,
+        ),
+    )
+
+
+def parts(model: compose.Pipeline) -> tuple[Any, Squash, Interactions, Any]:
+    """Scaler, squash, interactions and logistic regression of a baseline pipeline."""
+    scaler, squash, interactions, logistic = model.steps.values()
+    return scaler, squash, interactions, logistic

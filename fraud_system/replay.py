@@ -1,0 +1,163 @@
+"""The two folds wired to a ledger: the main job offline, recovery, and the proof that both agree.
+
+`run` feeds arrivals; the learner is asked after each frame, so a publication is adopted right after the
+label that made it due, wherever the frames were cut. `recover` brings an engine and a learner to the
+end of a ledger, and `verify` recomputes a whole ledger and compares every byte.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fraud_system.engine import STATUS, Engine
+from fraud_system.errors import ReplayMismatch
+from fraud_system.events import Arrivals, Frame, Table
+from fraud_system.learner import Learner
+from fraud_system.ledger import Ledger
+from fraud_system.publication import Publication
+from fraud_system.settings import Settings
+
+MAX_REFUSED_KEPT = 1_000
+
+
+@dataclass
+class Refused:
+    """Inputs that the engine did not accept, by reason; at most MAX_REFUSED_KEPT ids each."""
+
+    count: dict[str, int] = field(default_factory=dict)
+    transaction_id: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, arrivals: Arrivals, start: int, status: np.ndarray) -> None:
+        """Note what was refused among the inputs from `start`."""
+        for position in np.flatnonzero(status):
+            reason = STATUS[int(status[position])]
+            row = arrivals.row[start + position]
+            self.count[reason] = self.count.get(reason, 0) + 1
+            ids = self.transaction_id.setdefault(reason, [])
+            if len(ids) < MAX_REFUSED_KEPT:
+                ids.append(arrivals.transactions.transaction_id[row].decode())
+
+
+def start(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
+    """A fresh engine and learner on an empty ledger, with the first weights adopted and recorded."""
+    engine, learner = Engine(settings), Learner(settings)
+    frame = engine.adopt(learner.first_publication())
+    learner.fold(frame)
+    ledger.append([frame])
+    return engine, learner
+
+
+def run(
+    engine: Engine, learner: Learner, ledger: Ledger, batches: Iterable[Arrivals]
+) -> Iterator[Refused]:
+    """Fold batches in order; one durable commit a batch. Yields what was refused, after each batch."""
+    for arrivals in batches:
+        refused, frames = Refused(), []
+        position = 0
+        while True:
+            folded = engine.fold(arrivals, position, learner.labels_until_publication)
+            refused.add(arrivals, position, folded.status)
+            due: list[Publication] = []
+            if folded.frame is not None:
+                frames.append(folded.frame)
+                due = learner.fold(folded.frame)
+            for publication in due:
+                frames.append(engine.adopt(publication))
+            position = folded.consumed
+            if position == len(arrivals):
+                break
+        if frames:
+            ledger.append(frames)
+        yield refused
+
+
+def save_snapshot(engine: Engine, learner: Learner, ledger: Ledger) -> None:
+    """Keep both states beside the ledger, so that recovery need not start from empty."""
+    ledger.save_snapshot("engine", engine.last_seq, engine.to_arrays())
+    ledger.save_snapshot("learner", engine.last_seq, learner.to_arrays())
+
+
+def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
+    """Engine and learner at the end of the ledger: the newest snapshot both have, plus the tail."""
+    engine, learner, after_seq = Engine(settings), Learner(settings), 0
+    learner.first_publication()
+    at_learner = ledger.latest_snapshot("learner")
+    at_engine = ledger.latest_snapshot("engine", at_learner[0]) if at_learner else None
+    if at_learner and at_engine and at_engine[0] == at_learner[0]:
+        after_seq = at_engine[0]
+        engine = Engine.from_arrays(settings, at_engine[1])
+        learner = Learner.from_arrays(settings, at_learner[1])
+    for frame in ledger.frames(after_seq):
+        engine.refold(frame)
+        learner.fold(frame)
+    return engine, learner
+
+
+def verify(settings: Settings, ledger: Ledger) -> int:
+    """Replay a whole ledger from empty; returns the number of events that came out the same.
+
+    Every table of every frame is recomputed by a second engine, every published weight by a second
+    learner, and compared byte by byte.
+
+    Raises:
+        ReplayMismatch: naming the first seq and column that differ.
+    """
+    engine, learner = Engine(settings), Learner(settings)
+    learned = {0: learner.first_publication()}
+    for frame in ledger.frames():
+        if "published" in frame.tables:
+            recorded = Publication.from_table(frame.tables["published"])
+            again = learned.get(recorded.version)
+            if again is None or not again.same_bytes(recorded):
+                raise ReplayMismatch(
+                    f"weights version {recorded.version} were learned differently",
+                    field=f"seq {frame.first_seq}",
+                )
+            # Versions are adopted in order, so older ones cannot come any more.
+            learned = {v: p for v, p in learned.items() if v > recorded.version}
+        _compare(frame, engine.refold(frame))
+        learned |= {each.version: each for each in learner.fold(frame)}
+    return engine.last_seq
+
+
+def _compare(recorded: Frame, made: list[Frame]) -> None:
+    again = joined(made)
+    for name in sorted(set(recorded.tables) | set(again)):
+        expected, found = recorded.tables.get(name, {}), again.get(name, {})
+        for column in sorted(set(expected) | set(found)):
+            left, right = expected.get(column), found.get(column)
+            same = (
+                left is not None
+                and right is not None
+                and left.shape == right.shape
+                and left.dtype == right.dtype
+                and left.tobytes() == right.tobytes()
+            )
+            if not same:
+                raise ReplayMismatch(
+                    f"{name}.{column} was recorded differently",
+                    field=f"seq {recorded.first_seq}..{recorded.last_seq}",
+                    fix="replay with the lock file, Python and CPU type of the record",
+                )
+
+
+def joined(frames: Iterable[Frame]) -> dict[str, Table]:
+    """The tables of several frames, one after the other."""
+    parts: dict[str, list[Table]] = {}
+    for frame in frames:
+        for name, table in frame.tables.items():
+            parts.setdefault(name, []).append(table)
+    return {
+        name: {column: np.concatenate([t[column] for t in tables]) for column in tables[0]}
+        for name, tables in parts.items()
+    }
+
+
+def dead_letters(ledger: Ledger) -> Iterator[Table]:
+    """The label messages that were given up, as rows of the `label` table; send them again to retry."""
+    for frame in ledger.frames():
+        for label_seq in frame.tables.get("dead_letter", {}).get("label_seq", ()):
+            table = ledger.frame_at(int(label_seq)).tables["label"]
+            row = table["seq"] == label_seq
+            yield {name: column[row] for name, column in table.items()}
