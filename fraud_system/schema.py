@@ -68,7 +68,7 @@ class ColumnNames:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSettings:
+class LabelTimes:
     """When labels come and how long they are waited for, in whole seconds.
 
     Args:
@@ -120,7 +120,7 @@ class Schema:
     entities: dict[str, str]
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
-    labels: LabelSettings
+    labels: LabelTimes
     limits: Limits
     policy: dict[str, float]
     model: dict[str, Any]
@@ -212,7 +212,7 @@ def _entities(given: Section) -> dict[str, str]:
     return {name: given.text(name) for name in given.given}
 
 
-def _labels(given: Section) -> LabelSettings:
+def _labels(given: Section) -> LabelTimes:
     maturity_s = given.whole("maturity_s", 30 * DAY_S)
     horizon_s = given.whole("horizon_s", 2 * maturity_s)
     delay_s = given.whole("delay_s", 7 * DAY_S) if "delay_s" in given.given else None
@@ -226,7 +226,7 @@ def _labels(given: Section) -> LabelSettings:
         problem = f"{delay_s} is longer than horizon_s = {horizon_s}: no label would be joined"
         raise given.error("delay_s", problem, "a longer horizon_s or a shorter delay_s")
     orphan_wait_s = given.whole("orphan_wait_s", DAY_S)
-    return LabelSettings(delay_s, source, maturity_s, horizon_s, orphan_wait_s)
+    return LabelTimes(delay_s, source, maturity_s, horizon_s, orphan_wait_s)
 
 
 def _model(given: Section) -> dict[str, Any]:
