@@ -29,7 +29,7 @@ END_S = 7_258_118_400  # 2200-01-01
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
 # Also keeps words such as "now" away from pandas, which would read the clock for them.
-ISO_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)? ?(Z|[+-][0-9:]+)?$"
+ISO_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+ ?(Z|[+-][0-9:]+)?)?$"
 UNITS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 Mask = NDArray[np.bool_]
@@ -212,5 +212,6 @@ def _stamps(column: pa.ChunkedArray) -> Parsed:
     ticks = column.cast(pa.int64()).fill_null(0).to_numpy()
     inside = (ticks >= 0) & (ticks < END_S * a_second) & ~missing
     ticks = np.where(inside, ticks, 0)
-    values = ticks * SECOND_US // a_second if a_second <= SECOND_US else ticks // 1_000
+    coarse = a_second <= SECOND_US
+    values = ticks * (SECOND_US // a_second) if coarse else ticks // (a_second // SECOND_US)
     return Parsed(values, missing, ~inside & ~missing)
