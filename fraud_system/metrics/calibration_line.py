@@ -56,8 +56,9 @@ def calibration_line(
     if not _overlap(logit[columns.is_fraud], logit[~columns.is_fraud]):
         return CalibrationLine(float("nan"), float("nan"))
     target = columns.is_fraud.astype(np.float64)
-    intercept, slope = _fit(logit, target, columns.weight / columns.weight.sum())
-    return CalibrationLine(slope, intercept)
+    middle, spread = logit.mean(), logit.std()
+    height, slope = _fit((logit - middle) / spread, target, columns.weight / columns.weight.sum())
+    return CalibrationLine(float(slope / spread), float(height - slope * middle / spread))
 
 
 def spiegelhalter_z(probability: ArrayLike, is_fraud: ArrayLike) -> SpiegelhalterTest:
@@ -87,8 +88,12 @@ def _overlap(fraud: Floats, legitimate: Floats) -> bool:
 
 
 def _fit(logit: Floats, target: Floats, weight: Floats) -> tuple[float, float]:
-    """Intercept and slope of greatest likelihood; a step that loses likelihood is halved."""
-    line = np.array([0.0, 1.0])
+    """Intercept and slope of greatest likelihood; a step that loses likelihood is halved.
+
+    Starts flat, at the observed rate: from slope 1 certain probabilities leave no curvature to follow.
+    """
+    rate = np.sum(weight * target)
+    line = np.array([np.log(rate / (1.0 - rate)), 0.0])
     best = _log_likelihood(line, logit, target, weight)
     for _ in range(MAX_STEPS):
         chance = expit(line[0] + line[1] * logit)

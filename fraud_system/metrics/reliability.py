@@ -157,13 +157,12 @@ def reliability_bins(
     money = columns.amount * columns.weight
     mass = money if by == "amount" else columns.weight
     order, index = equal_mass_bins(columns.probability, mass, whole(bins, "bins"))
-    first = np.flatnonzero(np.diff(index, prepend=-1))
+    lowest = np.flatnonzero(np.diff(index, prepend=-1))
+    highest = np.flatnonzero(np.diff(index, append=-1))
     ascending = columns.probability[order]
     by_count = _shares(columns.weight[order], ascending, columns.is_fraud[order], index, level)
     by_money = _shares(money[order], ascending, columns.is_fraud[order], index, level)
-    return ReliabilityBins(
-        ascending[first], ascending[np.append(first[1:], len(index)) - 1], *by_count, *by_money
-    )
+    return ReliabilityBins(ascending[lowest], ascending[highest], *by_count, *by_money)
 
 
 def score_decomposition(
