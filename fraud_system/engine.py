@@ -227,15 +227,14 @@ class Engine:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical snapshot: equal histories give equal bytes."""
         core = self._core
-        arrays = {"clock": core.clock.copy()}
+        arrays: dict[str, NDArray[Any]] = {"clock": core.clock.copy()}
         arrays["settings"] = np.array([self.settings.fingerprint], "S64")
         for name in ("mean", "deviation", "weight", "intercept", "rates"):
             arrays[f"served.{name}"] = getattr(core.served, name).copy()
-        for prefix, part in (
-            ("features", feature_state.to_arrays(core.features)),
-            ("labels", labels.to_arrays(core.joiner)),
-        ):
-            arrays |= {f"{prefix}.{name}": column for name, column in part.items()}
+        for name, column in feature_state.to_arrays(core.features).items():
+            arrays[f"features.{name}"] = column
+        for name, column in labels.to_arrays(core.joiner).items():
+            arrays[f"labels.{name}"] = column
         return arrays
 
     @classmethod
@@ -335,13 +334,13 @@ class Engine:
             tick_seq=np.empty(ticks, np.int64),
             resolved=np.empty((resolvable, len(RESOLVED_COLUMNS)), np.int64),
             dead=np.empty((1_024, len(DEAD_COLUMNS)), np.int64),
-            count=np.zeros(5, np.int64),
+            filled=np.zeros(5, np.int64),
         )
 
     def _frame(self, first_seq: int, arrivals: Arrivals, out: Output) -> Frame | None:
         if self.last_seq < first_seq:
             return None
-        transactions, messages, ticks, resolved, dead = out.count.tolist()
+        transactions, messages, ticks, resolved, dead = out.filled.tolist()
         tables: dict[str, Table] = {}
         if transactions:
             accepted = arrivals.transactions.rows(out.accepted[:transactions])

@@ -107,7 +107,7 @@ class Scratch(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Room for what the fold says; `count` tells how much of each is filled.
+    """Room for what the fold says; `filled` tells how much of each is filled.
 
     Args:
         status: (inputs,) ACCEPTED or why not.
@@ -118,7 +118,7 @@ class Output(NamedTuple):
         resolved_*: in order; `resolved` columns are seq, known_us, resolution, source, transaction_seq,
             ordinal, transaction_us.
         dead: seq, known_us, label_seq.
-        count: (5,) N_TRANSACTIONS, N_LABELS, N_TICKS, N_RESOLVED, N_DEAD.
+        filled: (5,) N_TRANSACTIONS, N_LABELS, N_TICKS, N_RESOLVED, N_DEAD.
     """
 
     status: NDArray[np.uint8]
@@ -139,7 +139,7 @@ class Output(NamedTuple):
     tick_seq: NDArray[np.int64]
     resolved: NDArray[np.int64]
     dead: NDArray[np.int64]
-    count: NDArray[np.int64]
+    filled: NDArray[np.int64]
 
 
 @compiled
@@ -167,9 +167,9 @@ def fold(
         elif given.kind[position] == LABEL:
             _take_label(core, given, row, now_us, out)
         else:
-            filled = out.count[N_TICKS]
+            filled = out.filled[N_TICKS]
             out.tick_row[filled], out.tick_seq[filled] = row, _next_seq(core, now_us)
-            out.count[N_TICKS] += 1
+            out.filled[N_TICKS] += 1
     return len(given.kind)
 
 
@@ -179,16 +179,16 @@ def resolve_due(core: Any, now_us: int, resolve_limit: int, stop_seq: int, out: 
     joiner = core.joiner
     expire(joiner, now_us)
     while True:
-        full = out.count[N_RESOLVED] >= len(out.resolved) or out.count[N_DEAD] >= len(out.dead)
-        if full or out.count[N_RESOLVED] >= resolve_limit or core.clock[NEXT_SEQ] >= stop_seq:
+        full = out.filled[N_RESOLVED] >= len(out.resolved) or out.filled[N_DEAD] >= len(out.dead)
+        if full or out.filled[N_RESOLVED] >= resolve_limit or core.clock[NEXT_SEQ] >= stop_seq:
             return False
         parked = next_dead_letter(joiner, now_us)
         if parked >= 0:
-            filled = out.count[N_DEAD]
+            filled = out.filled[N_DEAD]
             out.dead[filled, 0] = _next_seq(core, now_us)
             out.dead[filled, 1] = now_us
             out.dead[filled, 2] = joiner.parked_seq[parked]
-            out.count[N_DEAD] += 1
+            out.filled[N_DEAD] += 1
             continue
         ordinal = next_matured(joiner, now_us)
         if ordinal < 0:
@@ -210,15 +210,15 @@ def _admissible(core: Any, key: Any, event_us: int, now_us: int) -> int:
         return TOO_LATE
     if event_us - now_us > core.lateness_us[1]:
         return TOO_FAR_AHEAD
-    return DUPLICATE_ID if get(core.joiner.index, key) >= 0 else ACCEPTED
+    return DUPLICATE_ID if get(core.joiner.lookup, key) >= 0 else ACCEPTED
 
 
 @compiled
 def _take_transaction(
     core: Any, given: Any, row: int, now_us: int, rows: Any, elapsed_s: Any, term: Any, out: Any
 ) -> None:
-    filled = out.count[N_TRANSACTIONS]
-    out.count[N_TRANSACTIONS] += 1
+    filled = out.filled[N_TRANSACTIONS]
+    out.filled[N_TRANSACTIONS] += 1
     seq = _next_seq(core, now_us)
     out.accepted[filled], out.transaction_seq[filled] = row, seq
     keys, amount = given.entity_keys[row], given.amount[row]
@@ -269,11 +269,11 @@ def _decide(core: Any, out: Any, filled: int, amount: float, term: Any) -> int:
 
 @compiled
 def _take_label(core: Any, given: Any, row: int, now_us: int, out: Any) -> None:
-    filled = out.count[N_LABELS]
-    out.count[N_LABELS] += 1
+    filled = out.filled[N_LABELS]
+    out.filled[N_LABELS] += 1
     seq = _next_seq(core, now_us)
     key, source = given.label_key[row], given.label_source[row]
-    place = get(core.joiner.index, key) & (len(core.joiner.key) - 1)
+    place = get(core.joiner.lookup, key) & (len(core.joiner.key) - 1)
     before_us = core.joiner.resolved_us[place]
     outcome, ordinal = observe(core.joiner, key, given.label_is_fraud[row], source, now_us, seq)
     out.label_row[filled], out.label_seq[filled], out.outcome[filled] = row, seq, outcome
@@ -306,8 +306,8 @@ def _resolve(
     """Record a resolution and feed it to the label counters."""
     joiner = core.joiner
     place = ordinal & (len(joiner.key) - 1)
-    columns = out.resolved[out.count[N_RESOLVED]]
-    out.count[N_RESOLVED] += 1
+    columns = out.resolved[out.filled[N_RESOLVED]]
+    out.filled[N_RESOLVED] += 1
     columns[0] = _next_seq(core, now_us)
     columns[1] = now_us
     columns[2] = resolution

@@ -106,7 +106,7 @@ class Joiner(NamedTuple):
         status: (capacity,) OPEN, MATURED, FRAUD or REVERSED.
         resolved_us: (capacity,) when it last became FRAUD.
         rows: (capacity, entities) rows in the feature state.
-        index: transaction key -> ordinal.
+        lookup: transaction key -> ordinal.
         parked_key, parked_is_fraud, parked_source, parked_us, parked_seq: (MAX_PARKED,) of each parked
             message; key 0 means done.
         parked_index: transaction key -> parked position.
@@ -121,7 +121,7 @@ class Joiner(NamedTuple):
     status: NDArray[np.uint8]
     resolved_us: NDArray[np.int64]
     rows: NDArray[np.int64]
-    index: HashIndex
+    lookup: HashIndex
     parked_key: NDArray[np.uint64]
     parked_is_fraud: NDArray[np.bool_]
     parked_source: NDArray[np.uint8]
@@ -152,7 +152,7 @@ def empty_joiner(settings: LabelSettings, entities: int, capacity: int = 1024) -
         status=np.zeros(capacity, np.uint8),
         resolved_us=np.zeros(capacity, np.int64),
         rows=np.full((capacity, entities), -1, np.int64),
-        index=empty_index(capacity),
+        lookup=empty_index(capacity),
         parked_key=np.zeros(MAX_PARKED, np.uint64),
         parked_is_fraud=np.zeros(MAX_PARKED, np.bool_),
         parked_source=np.zeros(MAX_PARKED, np.uint8),
@@ -172,14 +172,14 @@ def with_room_for(joiner: Joiner, transactions: int) -> Joiner:
     if needed > len(joiner.key):
         capacity = 1 << int(np.ceil(np.log2(needed)))
         ordinals = np.arange(head, tail)
-        grown = {}
+        grown: dict[str, Any] = {}
         for name in RING_COLUMNS:
             old = getattr(joiner, name)
             new = np.zeros((capacity, *old.shape[1:]), old.dtype)
             new[ordinals & (capacity - 1)] = old[ordinals & (len(old) - 1)]
             grown[name] = new
         joiner = joiner._replace(**grown)
-    return joiner._replace(index=with_room(joiner.index, transactions))
+    return joiner._replace(lookup=with_room(joiner.lookup, transactions))
 
 
 def counts_by_name(joiner: Joiner) -> dict[str, int]:
@@ -203,7 +203,7 @@ def from_arrays(
     """The joiner of a snapshot, in arrays of its own."""
     capacity = 1 << int(np.ceil(np.log2(max(1024, len(arrays["key"])))))
     joiner = empty_joiner(settings, entities, capacity)
-    joiner = joiner._replace(index=with_room(joiner.index, len(arrays["key"])))
+    joiner = joiner._replace(lookup=with_room(joiner.lookup, len(arrays["key"])))
     joiner.cursor[:] = arrays["cursor"]
     joiner.counts[:] = arrays["counts"]
     ordinals = np.arange(joiner.cursor[HEAD], joiner.cursor[TAIL])
@@ -213,7 +213,7 @@ def from_arrays(
     for name in PARKED_COLUMNS:
         getattr(joiner, name)[positions & (MAX_PARKED - 1)] = arrays[name]
     for ordinal, key in zip(ordinals, arrays["key"], strict=True):
-        put(joiner.index, key, ordinal)
+        put(joiner.lookup, key, ordinal)
     for position, key in zip(positions, arrays["parked_key"], strict=True):
         if key != 0:
             put(joiner.parked_index, key, position)
@@ -237,7 +237,7 @@ def remember(joiner: Any, key: Any, now_us: int, seq: int, rows: Any) -> int:
     joiner.status[place] = OPEN
     joiner.resolved_us[place] = 0
     joiner.rows[place] = rows
-    put(joiner.index, key, ordinal)
+    put(joiner.lookup, key, ordinal)
     joiner.cursor[TAIL] += 1
     return ordinal
 
@@ -270,7 +270,7 @@ def expire(joiner: Any, now_us: int) -> None:
         place = joiner.cursor[HEAD] & (len(joiner.key) - 1)
         if joiner.known_us[place] + horizon_us >= now_us:
             return
-        remove(joiner.index, joiner.key[place])
+        remove(joiner.lookup, joiner.key[place])
         joiner.counts[EXPIRED] += 1
         joiner.cursor[HEAD] += 1
 
@@ -281,7 +281,7 @@ def observe(
 ) -> tuple[int, int]:
     """Take one label message; returns its `Outcome` and the transaction's ordinal (-1 if none)."""
     joiner.cursor[LAST_LABEL_US] = now_us
-    ordinal = get(joiner.index, key)
+    ordinal = get(joiner.lookup, key)
     if ordinal < 0:
         outcome = _park(joiner, key, is_fraud, source, now_us, seq)
     else:

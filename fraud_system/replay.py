@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fraud_system.engine import STATUS, Engine
 from fraud_system.errors import ReplayMismatch
@@ -28,7 +29,7 @@ class Refused:
     count: dict[str, int] = field(default_factory=dict)
     transaction_id: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, arrivals: Arrivals, start: int, status: np.ndarray) -> None:
+    def add(self, arrivals: Arrivals, start: int, status: NDArray[np.uint8]) -> None:
         """Note what was refused among the inputs from `start`."""
         for position in np.flatnonzero(status):
             reason = STATUS[int(status[position])]
@@ -37,6 +38,13 @@ class Refused:
             ids = self.transaction_id.setdefault(reason, [])
             if len(ids) < MAX_REFUSED_KEPT:
                 ids.append(arrivals.transactions.transaction_id[row].decode())
+
+    def merge(self, other: "Refused") -> None:
+        """Add another account to this one."""
+        for reason, count in other.count.items():
+            self.count[reason] = self.count.get(reason, 0) + count
+            ids = self.transaction_id.setdefault(reason, [])
+            ids += other.transaction_id[reason][: MAX_REFUSED_KEPT - len(ids)]
 
 
 def start(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
@@ -94,8 +102,8 @@ def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
     return engine, learner
 
 
-def verify(settings: Settings, ledger: Ledger) -> int:
-    """Replay a whole ledger from empty; returns the number of events that came out the same.
+def verify(settings: Settings, ledger: Ledger) -> Iterator[int]:
+    """Replay a whole ledger from empty; yields, after each frame, the last seq that came out the same.
 
     Every table of every frame is recomputed by a second engine, every published weight by a second
     learner, and compared byte by byte.
@@ -118,7 +126,7 @@ def verify(settings: Settings, ledger: Ledger) -> int:
             learned = {v: p for v, p in learned.items() if v > recorded.version}
         _compare(frame, engine.refold(frame))
         learned |= {each.version: each for each in learner.fold(frame)}
-    return engine.last_seq
+        yield engine.last_seq
 
 
 def _compare(recorded: Frame, made: list[Frame]) -> None:

@@ -59,8 +59,8 @@ class Mature:
     def examples(self, resolved: Table) -> Examples:
         """What to learn from the next resolved labels (the ledger's `resolved` table, in order)."""
         known_us, ordinals = resolved["known_time_us"], resolved["ordinal"]
-        pieces: list[NDArray[np.int64]] = []
-        frauds: list[NDArray[np.bool_]] = []
+        pieces: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        frauds: list[NDArray[np.bool_]] = [np.zeros(0, np.bool_)]
 
         def learn(chosen: list[int] | Ints, is_fraud: list[bool] | bool) -> None:
             pieces.append(np.asarray(chosen, dtype=np.int64))

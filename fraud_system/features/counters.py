@@ -39,7 +39,7 @@ def row_of(state: Any, entity: int, key: Any) -> int:
     """The row of an entity, or -1 if it was never seen; key 0 (unknown) is never seen."""
     if key == 0:
         return -1
-    return get(state.index, mix_with(key, entity))
+    return get(state.lookup, mix_with(key, entity))
 
 
 @compiled
@@ -83,7 +83,7 @@ def absorb_transaction(
                 continue
             rows[entity] = state.used[0]
             state.row_key[rows[entity]] = mix_with(keys[entity], entity)
-            put(state.index, state.row_key[rows[entity]], rows[entity])
+            put(state.lookup, state.row_key[rows[entity]], rows[entity])
             state.used[0] += 1
         if rows[entity] < 0:
             continue

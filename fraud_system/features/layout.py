@@ -87,7 +87,7 @@ def amount_quantiles(features: FeatureList) -> tuple[float, ...]:
 def meetings(features: FeatureList) -> tuple[tuple[int, int], ...]:
     """The pairs of entities whose first meeting the list reads, as positions."""
     names = [entity.name for entity in features.entities]
-    pairs = {}
+    pairs: dict[tuple[int, int], None] = {}
     for feature in features.features:
         options = dict(feature.options)
         if "other" in options:

@@ -31,7 +31,7 @@ class FeatureState(NamedTuple):
     """Arrays that compiled code updates in place; `used[0]` rows are in use.
 
     Args:
-        index: entity key (mixed with the entity's position) -> row.
+        lookup: entity key (mixed with the entity's position) -> row.
         row_key: (rows,) uint64, the key of each row.
         sums: (rows, width) float64, see `layout`.
         times_us: (rows, 4) int64.
@@ -43,7 +43,7 @@ class FeatureState(NamedTuple):
         since_refresh: (1,) transactions since the edges were brought up to date.
     """
 
-    index: HashIndex
+    lookup: HashIndex
     row_key: NDArray[np.uint64]
     sums: NDArray[np.float64]
     times_us: NDArray[np.int64]
@@ -62,7 +62,7 @@ def empty_state(features: FeatureList, rows: int = 1024) -> FeatureState:
     width = compile_layout(features).width
     quantiles = np.array(amount_quantiles(features))
     return FeatureState(
-        index=empty_index(rows),
+        lookup=empty_index(rows),
         row_key=np.zeros(rows, np.uint64),
         sums=np.zeros((rows, width)),
         times_us=np.full((rows, 4), NEVER_US, np.int64),
@@ -94,7 +94,7 @@ def with_room_for(
     wanted_meetings = min(known + transactions * meetings, MAX_MEETINGS)
     # Both generations keep one capacity, so that one can take the other's place by a plain copy.
     return state._replace(
-        index=with_room(state.index, wanted - used),
+        lookup=with_room(state.lookup, wanted - used),
         young=with_room(state.young, wanted_meetings - int(state.young.size[0])),
         old=with_room(state.old, wanted_meetings - int(state.old.size[0])),
     )
@@ -126,12 +126,12 @@ def from_arrays(features: FeatureList, arrays: dict[str, NDArray[np.generic]]) -
     state.used[0] = used
     for name in ("beyond_bound", "histogram", "edges", "since_refresh"):
         getattr(state, name)[:] = arrays[name]
-    index = with_room(state.index, used)
+    lookup = with_room(state.lookup, used)
     for row, key in enumerate(state.row_key[:used]):
-        put(index, key, row)
+        put(lookup, key, row)
     most = max(len(arrays["young"]), len(arrays["old"]))
     young, old = with_room(state.young, most), with_room(state.old, most)
     for generation, name in ((young, "young"), (old, "old")):
         for key in arrays[name]:
             put(generation, key, 1)
-    return state._replace(index=index, young=young, old=old)
+    return state._replace(lookup=lookup, young=young, old=old)

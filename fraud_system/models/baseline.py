@@ -23,13 +23,16 @@ class BaselineSettings:
         prevalence: prior guess of the fraud rate; the intercept starts at its log odds, because a
             model that starts at 0.5 spoils the log loss of the whole stream.
         learning_rate: of AdaGrad.
+        first_gradient: AdaGrad's `eps`, here as the squared gradient that every weight starts with: it
+            damps the first steps, when a handful of frauds would otherwise move every weight at once.
         intercept_learning_rate: of the intercept, which river updates by plain gradient steps.
         squash_limit: of the standardised features, in standard deviations.
     """
 
     prevalence: float = 0.005
-    learning_rate: float = 0.03
-    intercept_learning_rate: float = 0.02
+    learning_rate: float = 0.1
+    first_gradient: float = 1.0
+    intercept_learning_rate: float = 0.03
     squash_limit: float = LIMIT
 
 
@@ -49,7 +52,7 @@ def baseline(
         Squash(chosen.squash_limit),
         Interactions(pairs),
         linear_model.LogisticRegression(
-            optimizer=optim.AdaGrad(chosen.learning_rate),
+            optimizer=optim.AdaGrad(chosen.learning_rate, eps=chosen.first_gradient),
             loss=optim.losses.Log(),
             intercept_init=math.log(chosen.prevalence / (1.0 - chosen.prevalence)),
             intercept_lr=chosen.intercept_learning_rate,

@@ -28,14 +28,14 @@ class LearnerState(NamedTuple):
     """The pipeline's state as arrays, over d features and k pairs (d + k terms).
 
     Args:
-        count, mean, variance: (d,) of the scaler.
+        learned, mean, variance: (d,) of the scaler.
         weight, squared_gradient: (d + k,) of the regression and of AdaGrad.
         seen: (d + k,) bool, the terms that have been learned at least once.
         intercept: (1,).
         left, right: (k,) positions of the sides of each pair.
     """
 
-    count: Floats
+    learned: Floats
     mean: Floats
     variance: Floats
     weight: Floats
@@ -129,7 +129,7 @@ def read_state(model: compose.Pipeline, names: Sequence[str]) -> LearnerState:
     # One look at a time: indexing river's default dictionaries would create the entries.
     weights = logistic.weights
     return LearnerState(
-        count=np.array([float(scaler.counts.get(name, 0)) for name in names]),
+        learned=np.array([float(scaler.counts.get(name, 0)) for name in names]),
         mean=np.array([scaler.means.get(name, 0.0) for name in names]),
         variance=np.array([scaler.vars.get(name, 0.0) for name in names]),
         weight=np.array([float(weights.get(term, 0.0)) for term in terms]),
@@ -147,8 +147,8 @@ def write_state(model: compose.Pipeline, names: Sequence[str], state: LearnerSta
     known = set(names)
     pairs = [f"{a}*{b}" for a, b in interactions.pairs if a in known and b in known]
     for index, name in enumerate(names):
-        if state.count[index] > 0:
-            scaler.counts[name] = int(state.count[index])
+        if state.learned[index] > 0:
+            scaler.counts[name] = int(state.learned[index])
             scaler.means[name] = float(state.mean[index])
             scaler.vars[name] = float(state.variance[index])
     for index, term in enumerate([*names, *pairs]):
@@ -181,11 +181,11 @@ def _learn(
                 term[j] = math.nan
                 continue
             # river's StandardScaler.learn_one (Welford), then transform_one.
-            state.count[j] += 1.0
+            state.learned[j] += 1.0
             before = state.mean[j]
-            state.mean[j] += (value - before) / state.count[j]
+            state.mean[j] += (value - before) / state.learned[j]
             moved = (value - before) * (value - state.mean[j]) - state.variance[j]
-            state.variance[j] += moved / state.count[j]
+            state.variance[j] += moved / state.learned[j]
             z = 0.0
             if state.variance[j] != 0.0:
                 z = (value - state.mean[j]) / state.variance[j] ** 0.5

@@ -1,0 +1,151 @@
+"""The commands behind the Makefile: `python -m pipelines run|train|evaluate|replay`.
+
+A mistake of the user's ends with one line that names the field and the fix, and exit code 2.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError
+from fraud_system.simulate import SCENARIOS, simulate
+from pipelines.readers import arrivals, read_labels, read_transactions
+from pipelines.system_settings import SCHEMAS, read_schema, settings_of
+
+MODELS = ("baseline",)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    given = _parser().parse_args(arguments)
+    started_s = time.monotonic()
+    try:
+        given.job(given)
+    except FraudSystemError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"... done in {time.monotonic() - started_s:.0f} s", file=sys.stderr)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pipelines", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="the main job on a simulated stream")
+    run.add_argument("--seed", type=int, default=1)
+    run.add_argument("--days", type=int, help="length of the stream")
+    run.add_argument("--scenario", choices=sorted(SCENARIOS), default="demo")
+    run.add_argument("--out", type=Path, default=Path("runs/demo"))
+    run.set_defaults(job=_run)
+    train = commands.add_parser("train", help="the main job on your own file")
+    train.add_argument("--data", type=Path, required=True, help="CSV or Parquet of transactions")
+    train.add_argument("--schema", type=Path, required=True, help="TOML that names its columns")
+    train.add_argument("--labels", type=Path, help="CSV or Parquet of labels")
+    train.add_argument("--model", choices=MODELS, default="baseline")
+    train.add_argument("--out", type=Path, default=Path("runs/train"))
+    train.set_defaults(job=_train)
+    again = commands.add_parser("evaluate", help="metrics and report again, from a run's files")
+    again.add_argument("--run", type=Path, required=True)
+    again.set_defaults(job=_evaluate)
+    proof = commands.add_parser("replay", help="replay a run's ledger and compare every byte")
+    proof.add_argument("--run", type=Path, required=True)
+    proof.set_defaults(job=_replay)
+    return parser
+
+
+def _run(given: argparse.Namespace) -> None:
+    from pipelines.job import Stream, run_job
+
+    scenario = SCENARIOS[given.scenario]
+    if given.days is not None:
+        scenario = replace(scenario, days=given.days)
+    print(f"... simulating {scenario.days} days, seed {given.seed}", file=sys.stderr)
+    traffic = simulate(scenario, given.seed)
+    schema = read_schema(SCHEMAS / "simulated.toml")
+    settings = settings_of(schema)
+    described = json.dumps(asdict(scenario), sort_keys=True, default=str)
+    stream = Stream(
+        name=f"simulated ({given.scenario})",
+        arrivals=arrivals(
+            traffic.transactions,
+            traffic.labels,
+            settings.labels.maturity_s,
+            settings.labels.orphan_wait_s,
+        ),
+        fingerprint=hashlib.sha256(f"{described} {given.seed}".encode()).hexdigest(),
+        rows=len(traffic.transactions),
+        seed=given.seed,
+        drift_marks=[
+            {
+                "time": str(np.int64(traffic.drift_us).astype("datetime64[us]")),
+                "what": "the simulated fraudsters change their ways",
+            }
+        ],
+        truth=traffic.truth,
+    )
+    _announce(run_job(stream, settings, given.out, "run"))
+
+
+def _train(given: argparse.Namespace) -> None:
+    from pipelines.job import Stream, run_job
+    from pipelines.table_files import fingerprint
+
+    schema = read_schema(given.schema)
+    settings = settings_of(schema, given.schema.parent)
+    if (given.labels is None) == (schema.columns.label is None):
+        raise ConfigError(
+            "labels must come from exactly one place",
+            field="labels",
+            fix="name a label column in the schema, or give LABELS=file, not both",
+        )
+    print(f"... reading {given.data}", file=sys.stderr)
+    read = read_transactions(given.data, schema)
+    labels, set_aside = read.labels, [*read.set_aside, *read.labels_set_aside]
+    if given.labels is not None:
+        labels, labels_set_aside = read_labels(given.labels, schema)
+        set_aside += labels_set_aside
+    stream = Stream(
+        name=schema.name,
+        arrivals=arrivals(
+            read.transactions, labels, settings.labels.maturity_s, settings.labels.orphan_wait_s
+        ),
+        fingerprint=fingerprint(given.data),
+        rows=read.rows,
+        set_aside=[each.as_json() for each in set_aside],
+        notes=[each.as_json() for each in read.notes],
+    )
+    _announce(run_job(stream, settings, given.out, "train"))
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from pipelines.evaluate import evaluate
+    from pipelines.report import write_report
+
+    evaluate(given.run)
+    write_report(given.run)
+    _announce(given.run)
+
+
+def _replay(given: argparse.Namespace) -> None:
+    from pipelines.replay import verify_run
+
+    events = verify_run(given.run)
+    print(f"{events:,} events replayed, every byte the same: {given.run}")
+
+
+def _announce(out: Path) -> None:
+    if not (out / "report.html").exists():
+        raise ArtefactError("was not written", field=str(out / "report.html"))
+    print(f"report  {out / 'report.html'}")
+    print(f"files   {', '.join(sorted(path.name for path in out.iterdir()))} in {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
