@@ -33,8 +33,8 @@ served; money is in the currency of the amounts; log losses are in nats; times a
     set_aside       from run.json
     truth           simulations only, else null: log loss of the truth, share of the possible gain
 
-With nothing to evaluate (a run shorter than warm-up and maturity) `headline`, `gain`,
-`calibration`, `policy`, `cost_curve` and `truth` are null and `thresholds` is empty.
+With nothing to evaluate (a run shorter than warm-up and maturity) `headline` and `thresholds` are empty,
+and `gain`, `calibration`, `policy`, `cost_curve` and `truth` are null.
 """
 
 from pathlib import Path
@@ -148,11 +148,11 @@ def _judged(
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     """The figures over everything after the warm-up."""
-    parts = ("headline", "gain", "calibration", "policy", "cost_curve", "truth")
+    parts = ("gain", "calibration", "policy", "cost_curve", "truth")
     costs = policy_costs(files.run)
     thresholds = round_thresholds(files.predictions.amount)
     if not len(rows):
-        return {"thresholds": []} | dict.fromkeys(parts)
+        return {"headline": {}, "thresholds": []} | dict.fromkeys(parts)
     figures, at_thresholds, gain = headline(rows, weight, thresholds, draws, bootstrap)
     for scorer in SCORERS:
         at_headline = at_thresholds[_HEADLINE_THRESHOLD][scorer]
