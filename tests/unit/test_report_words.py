@@ -1,0 +1,102 @@
+"""The sentences of the report say what the figures carry, and no more."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.report import words
+
+
+@pytest.fixture(scope="module")
+def metrics(evaluated_run: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((evaluated_run / "metrics.json").read_text())
+    return content
+
+
+def _period(metrics: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    period = copy.deepcopy(metrics["calibration"]["periods"][1])
+    for path, value in changes.items():
+        place: Any = period
+        *parts, last = path.split("__")
+        for part in parts:
+            place = place[part]
+        place[last] = value
+    return period
+
+
+def _ratio(value: float, low: float, high: float) -> dict[str, float]:
+    return {"value": value, "low": low, "high": high}
+
+
+HIGH, RIGHT, LOW = _ratio(1.3, 1.1, 1.5), _ratio(1.0, 0.9, 1.1), _ratio(0.7, 0.6, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("by_money", "by_count", "slope", "reason"),
+    [
+        (HIGH, HIGH, 1.0, "The level is too high, by count and by money."),
+        (LOW, LOW, 0.5, "too low, by count and by money; also, the probabilities are too extreme"),
+        (HIGH, LOW, 1.0, "by money the other way than by count"),
+        (LOW, RIGHT, 1.0, "right by count, but large payments are underrated"),
+        (HIGH, RIGHT, 1.0, "right by count, but large payments are overrated"),
+        (RIGHT, LOW, 1.0, "right by money, but small payments are underrated"),
+        (RIGHT, RIGHT, 1.6, "not the level: the probabilities are too timid (slope 1.60"),
+        (RIGHT, RIGHT, 1.0, "not the level: too much in some bins cancels too little in others"),
+    ],
+)
+def test_why_calibration_is_off(
+    metrics: dict[str, Any],
+    by_money: dict[str, float],
+    by_count: dict[str, float],
+    slope: float,
+    reason: str,
+) -> None:
+    period = _period(
+        metrics,
+        expected_over_observed_money=by_money,
+        expected_over_observed=by_count,
+        calibration_line__slope=slope,
+        calibration_error_money__p_value=0.002,
+        calibration_error_money__relative=0.25,
+    )
+    finding = words.calibration_finding(period)
+    assert finding.startswith("Distinguishable from zero (p = 0.002).")
+    assert "off by 25\u00a0% of the fraud money expected" in finding
+    assert reason in finding
+
+
+def test_calibration_that_cannot_be_told_from_perfect(metrics: dict[str, Any]) -> None:
+    period = _period(
+        metrics, calibration_error_money__p_value=0.4, calibration_error_count__p_value=0.3
+    )
+    finding = words.calibration_finding(period)
+    assert finding.startswith("Not distinguishable from zero (p = 0.40)")
+    assert "By count" not in finding
+    by_count = _period(
+        metrics, calibration_error_money__p_value=0.4, calibration_error_count__p_value=0.01
+    )
+    assert "By count it can be told (p = 0.010)" in words.calibration_finding(by_count)
+
+
+def test_a_drift_too_late_to_be_judged_is_said(metrics: dict[str, Any]) -> None:
+    late = copy.deepcopy(metrics)
+    late["calibration"]["periods"] = [
+        period for period in late["calibration"]["periods"] if period["role"] != "after"
+    ]
+    assert words.missing_after_drift(metrics) == []
+    (sentence,) = words.missing_after_drift(late)
+    assert sentence.startswith("Calibration after the drift cannot be judged")
+    assert sentence in words.in_short(late)
+
+
+def test_a_gain_that_is_a_loss_is_called_so() -> None:
+    gain = {
+        "over_heuristic": _ratio(-0.1, -0.15, -0.05),
+        "over_constant": _ratio(0.01, -0.01, 0.02),
+    }
+    sentence = words.paired_gain(gain).replace("\u00a0", " ")
+    assert "10 % [5 %, 15 %] above the heuristic's" in sentence
+    assert "1 % below (by an interval that holds 0) the constant rate's" in sentence
