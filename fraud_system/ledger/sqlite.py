@@ -91,8 +91,9 @@ class SqliteLedger:
     """`Ledger` in one SQLite file.
 
     The writer holds a lock on the file `<path>-writer` beside it; a second writer is refused.
-    Readers (`read_only=True`) may live in other processes; SQLite must be able to create its
-    `-wal` and `-shm` files beside the ledger for them too. POSIX only; not for network drives.
+    Readers (`read_only=True`) may live in other processes; for them too SQLite must be able to make
+    its `-wal` and `-shm` files beside the ledger. A reader that closes last leaves these behind,
+    empty of anything new. POSIX only; not for network drives.
 
     An append that raised may after a crash of the machine be found stored, as a whole, never in
     part.
