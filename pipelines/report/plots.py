@@ -137,7 +137,7 @@ def label_delay(axes: Any, curve: dict[str, Any], maturity_days: float) -> None:
         axes.plot(column(curve["days"]), column(known_share), **styles[name])
     axes.axvline(maturity_days, color=COLOUR["drift"], linewidth=1.3, linestyle=(0, (3, 2)))
     axes.annotate(
-        "maturity", (maturity_days, 0.04), (-5, 0), textcoords="offset points", ha="right",
+        "maturity", (maturity_days, 0.04), (5, 0), textcoords="offset points", ha="left",
         va="bottom", color=COLOUR["drift"], fontsize=_SMALL,
     )  # fmt: skip
     axes.set_ylim(0, 1.04)
