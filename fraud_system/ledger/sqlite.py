@@ -92,8 +92,8 @@ class SqliteLedger:
 
     The writer holds a lock on the file `<path>-writer` beside it; a second writer is refused.
     Readers (`read_only=True`) may live in other processes; for them too SQLite must be able to make
-    its `-wal` and `-shm` files beside the ledger. A reader that closes last leaves these behind,
-    empty of anything new. POSIX only; not for network drives.
+    its `-wal` and `-shm` files beside the ledger, and a reader that closes last leaves them there.
+    POSIX only; not for network drives.
 
     An append that raised may after a crash of the machine be found stored, as a whole, never in
     part.
