@@ -11,10 +11,10 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train evaluate replay check format test lock clean
+.PHONY: help install run train evaluate replay bench-scaling readme-figures check format test lock clean
 
 help: ## list the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## install the exact versions of requirements.lock into .venv
 
@@ -38,6 +38,12 @@ evaluate: $(READY) ## metrics.json and report.html again, from a run's other fil
 
 replay: $(READY) ## prove a run: replay its ledger and compare every byte   RUN=dir
 	@$(BIN)/python -m pipelines replay --run $(or $(RUN),runs/demo)
+
+bench-scaling: $(READY) ## is the cost linear? a stream against one ten times as long
+	@$(BIN)/python -m benchmarks.scaling
+
+readme-figures: $(READY) ## put the figures of finished runs into the README   RUNS="demo=runs/demo handbook=runs/handbook"
+	@$(BIN)/python -m pipelines.readme_figures $(or $(RUNS),demo=runs/demo)
 
 check: $(READY) ## lint, format check and types
 	$(BIN)/ruff check .

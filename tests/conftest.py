@@ -1,16 +1,9 @@
-"""What several tests share: a small finished run, and the rule for what this machine lacks.
-
-A test that needs a program asks for it with the `require_program` fixture. Where the program is
-missing the test is skipped in one line that names it; with REQUIRE_ALL=1, as CI runs the tests, that
-and every other skip is a failure.
-"""
+"""What several tests share: a small finished run."""
 
 import json
-import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,42 +19,6 @@ POLICY = {
     "review_cost": 4.0,
     "review_catch_share": 0.8,
 }
-
-
-@pytest.fixture(scope="session")
-def require_program() -> Callable[[str], str]:
-    """Path of a program on PATH; without it the test is skipped, or fails with REQUIRE_ALL=1."""
-
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            pytest.skip(f"{name} is not on PATH")
-        return path
-
-    return find
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """With REQUIRE_ALL=1 a skipped test is a failed one."""
-    report = yield
-    return _skip_is_failure(report)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
-    """With REQUIRE_ALL=1 a skipped module is a failed one."""
-    report = yield
-    return _skip_is_failure(report)
-
-
-def _skip_is_failure(report: Any) -> Any:
-    expected = hasattr(report, "wasxfail")
-    if os.environ.get("REQUIRE_ALL") == "1" and report.outcome == "skipped" and not expected:
-        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        report.outcome = "failed"
-        report.longrepr = f"{report.nodeid}: with REQUIRE_ALL=1 nothing may be skipped. {why}"
-    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The rule of `tests/conftest.py`: with REQUIRE_ALL=1 nothing is skipped in silence."""
+"""The rule of `conftest.py`: with REQUIRE_ALL=1 nothing is skipped in silence."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-CONFTEST = Path(__file__).parents[1] / "conftest.py"
+CONFTEST = Path(__file__).parents[2] / "conftest.py"
 TESTS = """
 import pytest
 def test_needs_a_program(require_program):

@@ -1,0 +1,96 @@
+"""`make bench-scaling`: is the cost of the main job linear in the number of transactions?
+
+Replays a simulated stream and one ten times as long (ledger, engine, learner; not the simulation and not
+the evaluation), alternating, and compares CPU time; the engine's memory beside it.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fraud_system import replay
+from fraud_system.events import Arrivals
+from fraud_system.ledger import SqliteLedger
+from fraud_system.settings import Settings
+from fraud_system.simulate import SCENARIOS, simulate
+from pipelines.job import BATCH_EVENTS
+from pipelines.readers import arrivals
+from pipelines.system_settings import SCHEMAS, read_schema, settings_of
+
+FACTOR = 10
+
+
+def measure(stream: Arrivals, settings: Settings) -> tuple[float, int]:
+    """(CPU seconds, bytes of engine state) of one replay through a durable ledger."""
+    with tempfile.TemporaryDirectory() as folder:
+        started_s = time.process_time()
+        with SqliteLedger(Path(folder) / "ledger.sqlite") as ledger:
+            engine, learner = replay.start(settings, ledger)
+            for _ in replay.run(engine, learner, ledger, stream.batches(BATCH_EVENTS)):
+                pass
+        return time.process_time() - started_s, engine.memory_bytes()
+
+
+def stream_of(days: int, settings: Settings) -> Arrivals:
+    """The demo's traffic for so many days."""
+    traffic = simulate(replace(SCENARIOS["demo"], days=days), seed=1)
+    labels = settings.labels
+    return arrivals(traffic.transactions, traffic.labels, labels.maturity_s, labels.orphan_wait_s)
+
+
+def main() -> None:
+    """Measure, print a table, write `results/bench-scaling.json`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=120)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    settings = settings_of(read_schema(SCHEMAS / "simulated.toml"))
+    streams = {days: stream_of(days, settings) for days in (given.days, FACTOR * given.days)}
+    measure(streams[given.days].rows(0, 2_000), settings)  # compile outside of what is measured
+    cpu_s: dict[int, list[float]] = {days: [] for days in streams}
+    state_bytes = {}
+    for _ in tqdm(range(given.rounds), unit=" rounds", disable=None):
+        for days, stream in streams.items():
+            seconds, state_bytes[days] = measure(stream, settings)
+            cpu_s[days].append(seconds)
+    short, long = streams
+    rows: list[dict[str, Any]] = []
+    for days, stream in streams.items():
+        median = statistics.median(cpu_s[days])
+        rows += [
+            {"name": f"events, {days} days", "value": len(stream), "unit": "events"},
+            {"name": f"replay, {days} days", "value": median, "unit": "CPU s"},
+            {"name": f"engine state, {days} days", "value": state_bytes[days], "unit": "bytes"},
+        ]
+    for row, against in zip(rows[3:], rows[:3], strict=True):
+        row |= {"against": against["name"], "ratio": row["value"] / against["value"]}
+    for row in rows:
+        ratio = f"{row['ratio']:8.2f} x {row['against']}" if "ratio" in row else ""
+        print(f"{row['name']:28} {row['value']:16,.2f} {row['unit']:8} {ratio}")
+    print(f"spread of the ratio: {_spread(cpu_s[short], cpu_s[long])}")
+    result = {
+        "target": "bench-scaling",
+        "machine": platform.processor() or platform.machine(),
+        "versions": {name: version(name) for name in ("numpy", "numba", "river")},
+        "rows": rows,
+    }
+    Path("results").mkdir(exist_ok=True)
+    Path("results/bench-scaling.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _spread(short: list[float], long: list[float]) -> str:
+    ratios = sorted(b / a for a, b in zip(short, long, strict=True))
+    return ", ".join(f"{ratio:.2f}" for ratio in ratios)
+
+
+if __name__ == "__main__":
+    main()
