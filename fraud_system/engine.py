@@ -41,6 +41,7 @@ STATUS = {
     kernel.DUPLICATE_ID: "duplicate transaction id",
     kernel.TOO_LATE: "event time too far in the past",
     kernel.TOO_FAR_AHEAD: "event time in the future",
+    kernel.NOT_USABLE: "amount or number that no sum could hold",
 }
 RESOLVED_COLUMNS = (
     "seq",
@@ -153,10 +154,11 @@ class Engine:
         """Take inputs from position `start`, in order.
 
         Stops early when `resolve_limit` labels have been resolved (so that a publication can be placed
-        right there) or when the next event would have `stop_seq`.
+        right there) or when the next event would have `stop_seq`. A refused input leaves no trace.
 
         Raises:
-            DataError: known times decrease, or the columns do not fit the settings.
+            DataError: known times decrease, a key is 0, or the columns do not fit the settings. Nothing
+                has been taken then.
         """
         given = self._input(arrivals, start)
         self._make_room(len(arrivals.transactions))
@@ -180,9 +182,14 @@ class Engine:
         """Serve new weights from here on.
 
         Raises:
-            ArtefactError: they belong to other settings or have the wrong shape.
+            ArtefactError: they belong to other settings, have the wrong shape, or are not newer than
+                those in force. Versions may be skipped, as a learner may lag.
         """
         publication.check_fits(self.settings)
+        if publication.version <= self.weights_version:
+            raise ArtefactError(
+                f"{publication.version} is not newer than {self.weights_version}", field="version"
+            )
         served = self._core.served._replace(
             mean=np.array(publication.mean),
             deviation=np.array(publication.deviation),
@@ -195,8 +202,10 @@ class Engine:
         return self._single_event("published", publication.table(self.last_seq + 1))
 
     def switch(self, mode: Scorer, reason: str) -> Frame:
-        """Let the model or the heuristic answer from here on."""
-        encoded = reason.encode()[:MAX_REASON_BYTES]
+        """Let the model or the heuristic answer from here on; the reason is cut to MAX_REASON_BYTES."""
+        # Whole characters only, and no zeros at the end: a fixed-bytes column would drop them.
+        whole = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        encoded = whole.rstrip("\0").encode()
         self._core.clock[kernel.MODE] = mode
         table: Table = {
             "seq": np.array([self.last_seq + 1]),
@@ -279,6 +288,11 @@ class Engine:
         ):
             if column.shape[1:] != (expected,):
                 raise DataError(f"has {column.shape[1:]} columns, not {expected}", field=name)
+        for each in (transactions, messages):
+            if (each.transaction_key == 0).any():
+                raise DataError(
+                    "0 stands for unknown", field="transaction_key", fix="use `keys.keys_of`"
+                )
         known = arrivals.known_time_us
         if len(known) > start and (
             known[start] < self.known_time_us or (np.diff(known[start:]) < 0).any()
@@ -319,7 +333,7 @@ class Engine:
             status=np.zeros(len(arrivals), np.uint8),
             accepted=np.empty(n, np.int64),
             transaction_seq=np.empty(n, np.int64),
-            features=np.empty((n, len(self.settings.features.names)), np.float32),
+            features=np.empty((n, len(self.settings.features.features)), np.float32),
             probability=np.empty(n),
             probability_model=np.empty(n),
             probability_heuristic=np.empty(n),

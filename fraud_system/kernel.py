@@ -2,7 +2,8 @@
 
 For each input, at its known time: what has become due is resolved first (dead letters, then matured
 transactions), then the input itself. A transaction is encoded, scored, decided and only then
-absorbed. Every event takes the next seq, so seqs depend on the events alone.
+absorbed. Every event takes the next seq, so seqs depend on the events alone. A refused transaction
+changes nothing, not even what is due: it is not recorded, so no replay would see it.
 
 The loop stops early when a publication is due (`resolve_limit` resolutions), when a replay reaches a
 recorded event (`stop_seq`), or when the output is full; the caller goes on from there.
@@ -33,6 +34,7 @@ from fraud_system.labels import (
     Joiner,
     claim_parked,
     expire,
+    knows,
     next_dead_letter,
     next_matured,
     observe,
@@ -47,7 +49,9 @@ BY_MATURITY = int(LabelSource.MATURITY)
 MATURED, FRAUD = int(Resolution.MATURED), int(Resolution.FRAUD)
 REVERSED, LATE_FRAUD = int(Resolution.REVERSED), int(Resolution.LATE_FRAUD)
 
-ACCEPTED, DUPLICATE_ID, TOO_LATE, TOO_FAR_AHEAD = range(4)  # status of an input
+ACCEPTED, DUPLICATE_ID, TOO_LATE, TOO_FAR_AHEAD, NOT_USABLE = range(5)  # status of an input
+MAX_AMOUNT = 1e15  # so that no sum of amounts can become infinite
+MAX_NUMERIC = float(np.finfo(np.float32).max)  # features are logged as float32
 NEXT_SEQ, NOW_US, MODE, VERSION = range(4)  # places in `Core.clock`
 N_TRANSACTIONS, N_LABELS, N_TICKS, N_RESOLVED, N_DEAD = range(5)  # places in `Output.count`
 
@@ -155,15 +159,15 @@ def fold(
     """Fold inputs from `start`; returns the position of the first one that was not consumed."""
     rows, elapsed_s, term = scratch.rows, scratch.elapsed_s, scratch.term
     for position in range(start, len(given.kind)):
-        now_us = given.known_us[position]
+        now_us, row = given.known_us[position], given.row[position]
+        if given.kind[position] == TRANSACTION:
+            out.status[position] = _admissible(core, given, row, now_us)
+            if out.status[position] != ACCEPTED:
+                continue
         if not resolve_due(core, now_us, resolve_limit, stop_seq, out):
             return position
-        row = given.row[position]
         if given.kind[position] == TRANSACTION:
-            status = _admissible(core, given.key[row], given.event_us[row], now_us)
-            out.status[position] = status
-            if status == ACCEPTED:
-                _take_transaction(core, given, row, now_us, rows, elapsed_s, term, out)
+            _take_transaction(core, given, row, now_us, rows, elapsed_s, term, out)
         elif given.kind[position] == LABEL:
             _take_label(core, given, row, now_us, out)
         else:
@@ -175,9 +179,11 @@ def fold(
 
 @compiled
 def resolve_due(core: Any, now_us: int, resolve_limit: int, stop_seq: int, out: Any) -> bool:
-    """Resolve what is due at `now_us`; False if it had to stop before an input may be taken."""
+    """Resolve what is due at `now_us`; False if it had to stop before an input may be taken.
+
+    Where it stops it has changed nothing since the last event, so that a replay stops alike.
+    """
     joiner = core.joiner
-    expire(joiner, now_us)
     while True:
         full = out.filled[N_RESOLVED] >= len(out.resolved) or out.filled[N_DEAD] >= len(out.dead)
         if full or out.filled[N_RESOLVED] >= resolve_limit or core.clock[NEXT_SEQ] >= stop_seq:
@@ -192,6 +198,7 @@ def resolve_due(core: Any, now_us: int, resolve_limit: int, stop_seq: int, out: 
             continue
         ordinal = next_matured(joiner, now_us)
         if ordinal < 0:
+            expire(joiner, now_us)
             return True
         _resolve(core, ordinal, MATURED, BY_MATURITY, 0, now_us, out)
 
@@ -205,12 +212,18 @@ def _next_seq(core: Any, now_us: int) -> int:
 
 
 @compiled
-def _admissible(core: Any, key: Any, event_us: int, now_us: int) -> int:
+def _admissible(core: Any, given: Any, row: int, now_us: int) -> int:
+    event_us, amount = given.event_us[row], given.amount[row]
     if now_us - event_us > core.lateness_us[0]:
         return TOO_LATE
     if event_us - now_us > core.lateness_us[1]:
         return TOO_FAR_AHEAD
-    return DUPLICATE_ID if get(core.joiner.lookup, key) >= 0 else ACCEPTED
+    if not 0.0 <= amount <= MAX_AMOUNT:
+        return NOT_USABLE
+    for value in given.numeric[row]:
+        if abs(value) > MAX_NUMERIC:  # nan is missing, and usable
+            return NOT_USABLE
+    return DUPLICATE_ID if knows(core.joiner, given.key[row], now_us) else ACCEPTED
 
 
 @compiled

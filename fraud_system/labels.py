@@ -10,7 +10,8 @@ No message ever says "legitimate": a transaction becomes so by maturing, strictl
 transactions within that horizon.
 
 A message about an unknown transaction is parked, joined if the transaction comes within
-`orphan_wait_s`, and otherwise becomes a DEAD_LETTER, which can be read and sent again.
+`orphan_wait_s`, and otherwise becomes a dead letter, which can be read and sent again. Of several
+messages about one unknown transaction the latest waits.
 """
 
 from dataclasses import dataclass
@@ -41,13 +42,18 @@ class Outcome(IntEnum):
 
 
 class Count(IntEnum):
-    """Places in `Joiner.counts`: the outcomes first, then what happens without a message."""
+    """Places in `Joiner.counts`: the outcomes first, then what happens without a message.
+
+    Every parked message ends as one of JOINED_EARLY, SUPERSEDED (by a later one about the same
+    transaction) and DEAD_LETTERS, or waits.
+    """
 
     JOINED_EARLY = len(Outcome)
     MATURED = len(Outcome) + 1
     MATURED_IN_SILENCE = len(Outcome) + 2
     DEAD_LETTERS = len(Outcome) + 3
     EXPIRED = len(Outcome) + 4
+    SUPERSEDED = len(Outcome) + 5
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ REVERSAL_WITHOUT_FRAUD = int(Outcome.REVERSAL_WITHOUT_FRAUD)
 FRAUD_AFTER_REVERSAL, PARKED = int(Outcome.FRAUD_AFTER_REVERSAL), int(Outcome.PARKED)
 JOINED_EARLY, COUNT_MATURED = int(Count.JOINED_EARLY), int(Count.MATURED)
 MATURED_IN_SILENCE, DEAD_LETTERS = int(Count.MATURED_IN_SILENCE), int(Count.DEAD_LETTERS)
-EXPIRED = int(Count.EXPIRED)
+EXPIRED, SUPERSEDED = int(Count.EXPIRED), int(Count.SUPERSEDED)
 BY_MATURITY = int(LabelSource.MATURITY)
 
 
@@ -212,12 +218,18 @@ def from_arrays(
     positions = np.arange(joiner.cursor[PARKED_HEAD], joiner.cursor[PARKED_TAIL])
     for name in PARKED_COLUMNS:
         getattr(joiner, name)[positions & (MAX_PARKED - 1)] = arrays[name]
-    for ordinal, key in zip(ordinals, arrays["key"], strict=True):
-        put(joiner.lookup, key, ordinal)
-    for position, key in zip(positions, arrays["parked_key"], strict=True):
-        if key != 0:
-            put(joiner.parked_index, key, position)
+    _index(joiner.lookup, joiner.key, ordinals)
+    _index(joiner.parked_index, joiner.parked_key, positions)
     return joiner
+
+
+@compiled
+def _index(index: Any, ring: Any, positions: Any) -> None:
+    """Make the keys in a ring findable; key 0 is an empty place."""
+    for position in positions:
+        key = ring[position & (len(ring) - 1)]
+        if key != 0:
+            put(index, key, position)
 
 
 def silence_s(joiner: Joiner, now_us: int) -> float:
@@ -263,8 +275,17 @@ def next_matured(joiner: Any, now_us: int) -> int:
 
 
 @compiled
+def knows(joiner: Any, key: Any, now_us: int) -> bool:
+    """Whether a transaction with this key is within the horizon, also where `expire` is yet to come."""
+    ordinal = get(joiner.lookup, key)
+    if ordinal < 0:
+        return False
+    return joiner.known_us[ordinal & (len(joiner.key) - 1)] + joiner.settings_us[1] >= now_us
+
+
+@compiled
 def expire(joiner: Any, now_us: int) -> None:
-    """Forget transactions beyond the horizon (all of them have matured)."""
+    """Forget transactions beyond the horizon, once everything due at `now_us` has matured."""
     horizon_us = joiner.settings_us[1]
     while joiner.cursor[HEAD] < joiner.cursor[NEXT_DUE]:
         place = joiner.cursor[HEAD] & (len(joiner.key) - 1)
@@ -321,6 +342,7 @@ def _park(joiner: Any, key: Any, is_fraud: bool, source: int, now_us: int, seq: 
         joiner.parked_is_fraud[place] = is_fraud
         joiner.parked_source[place] = source
         joiner.parked_seq[place] = seq
+        joiner.counts[SUPERSEDED] += 1
         return PARKED
     position = joiner.cursor[PARKED_TAIL]
     place = position & (MAX_PARKED - 1)
