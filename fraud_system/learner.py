@@ -26,6 +26,8 @@ from fraud_system.publication import Publication
 from fraud_system.settings import Settings
 from fraud_system.strategies import Mature
 
+INPUTS = ("transaction", "label", "tick")
+
 
 class Learner:
     """River's pipeline, the heuristic's buckets, and the logged features that still wait for labels.
@@ -44,6 +46,7 @@ class Learner:
         self.resolved_since = 0
         self.learned_labels = 0
         self.learned_through_seq = 0
+        self.read_through_seq = 0
         self._logged = LoggedFeatures(len(self.names), settings.labels.horizon_s * SECOND_US)
         self._rules = _rules_only(settings)
 
@@ -52,9 +55,20 @@ class Learner:
         """How many more resolved labels the next publication takes."""
         return self.settings.publish_every_labels - self.resolved_since
 
+    def memory_bytes(self) -> int:
+        """Of the logged features: bounded by the transactions within the label horizon."""
+        return self._logged.memory_bytes()
+
     def first_publication(self) -> Publication:
         """Version 0: what is served before anything has been learned."""
         return self._publish()
+
+    def unchanged_publication(self) -> Publication | None:
+        """The newest publication once more; None if a label has been resolved since.
+
+        A snapshot may lie between the label that made it due and its adoption.
+        """
+        return self._publication() if self.resolved_since == 0 and self.version >= 0 else None
 
     def fold(self, frame: Frame) -> list[Publication]:
         """Read one recorded frame; returns the publications that have become due in it, in order."""
@@ -74,7 +88,13 @@ class Learner:
             if self.resolved_since == self.settings.publish_every_labels:
                 self.resolved_since = 0
                 due.append(self._publish())
-        self._logged.forget_before(frame.known_time_us)
+        inputs = [frame.tables[name] for name in INPUTS if name in frame.tables]
+        if inputs:
+            # What was due at an input has been resolved before it, so nothing older can still mature.
+            # (At the frame's own known time more may be due: the frame may be cut off by a publication.)
+            now_us = max(int(table["known_time_us"][-1]) for table in inputs)
+            self._logged.forget_before(now_us, self.strategy.oldest_waiting)
+        self.read_through_seq = frame.last_seq
         return due
 
     def _learn(self, resolved: Table) -> None:
@@ -87,6 +107,9 @@ class Learner:
 
     def _publish(self) -> Publication:
         self.version += 1
+        return self._publication()
+
+    def _publication(self) -> Publication:
         state = read_state(self.model, self.names)
         return Publication(
             version=self.version,
@@ -109,6 +132,7 @@ class Learner:
             self.learned_labels,
             self.learned_through_seq,
             logistic.optimizer.n_iterations,
+            self.read_through_seq,
         )
         arrays: dict[str, NDArray[Any]] = {
             "settings": np.array([self.settings.fingerprint], "S64"),
@@ -144,6 +168,7 @@ class Learner:
         learner.buckets.frauds[:] = arrays["bucket_frauds"]
         write_state(learner.model, learner.names, LearnerState(**part("model")))
         parts(learner.model)[3].optimizer.n_iterations = progress[4]
+        learner.read_through_seq = progress[5]
         learner.strategy.restore(part("strategy"))
         learner._logged.restore(part("logged"))
         return learner
@@ -162,6 +187,10 @@ class LoggedFeatures:
         self._rows = np.empty((1_024, width), np.float32)
         self._known_us = np.empty(1_024, np.int64)
         self._head = self._tail = 0
+
+    def memory_bytes(self) -> int:
+        """Of the ring."""
+        return self._rows.nbytes + self._known_us.nbytes
 
     def append(self, known_us: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
         """The next transactions' rows (n, width), in ledger order."""
@@ -183,10 +212,11 @@ class LoggedFeatures:
             )
         return self._rows[ordinal & (len(self._rows) - 1)]
 
-    def forget_before(self, now_us: int) -> None:
-        """Drop what is beyond the horizon at `now_us`."""
+    def forget_before(self, now_us: int, needed_from: int | None = None) -> None:
+        """Drop what is beyond the horizon at `now_us`, and older than the ordinal `needed_from`."""
         limit_us, last = now_us - self.horizon_us, len(self._rows) - 1
-        while self._head < self._tail and self._known_us[self._head & last] < limit_us:
+        stop = self._tail if needed_from is None else needed_from
+        while self._head < stop and self._known_us[self._head & last] < limit_us:
             self._head += 1
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

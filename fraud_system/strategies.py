@@ -1,8 +1,10 @@
 """What is learned when: from resolved labels to examples, in order.
 
-`mature` waits: every transaction is learned once, when it matures, whichever way it was resolved.
-Learning frauds on arrival and legitimate ones at maturity would over-predict (by up to 1.8 times while
-the two are out of step); waiting costs freshness instead.
+`mature` waits: every transaction is learned once, when it matures, whichever way it was resolved. They
+are learned in their own order, so what has been learned is at every moment all transactions up to one:
+never frauds whose legitimate neighbours are still to come, also after a long silence. Learning frauds
+on arrival and legitimate ones at maturity would over-predict (by up to 1.8 times while the two are out
+of step); waiting costs freshness instead.
 """
 
 import heapq
@@ -37,13 +39,13 @@ class Examples:
 class Mature:
     """Learn each transaction at its maturity.
 
-    A fraud that is reported early waits in a heap until it is due; a reversal before that turns it
+    A fraud that is reported early waits in a heap until its turn; a reversal before that turns it
     into a legitimate example. What comes after maturity (a late fraud, a late reversal) is learned at
     once with its new label, on top of the old one.
 
     Args:
         maturity_us: of the joiner.
-        waiting: heap of (due_us, ordinal), at most the open transactions.
+        waiting: heap of (due_us, ordinal) of the frauds reported early; both orders are the same.
         reversed_: ordinals in `waiting` whose fraud was taken back.
     """
 
@@ -56,9 +58,14 @@ class Mature:
         """The strategy for a joiner's settings."""
         return cls(settings.maturity_s * SECOND_US)
 
+    @property
+    def oldest_waiting(self) -> int | None:
+        """The first ordinal that is still to be learned although it was resolved."""
+        return self.waiting[0][1] if self.waiting else None
+
     def examples(self, resolved: Table) -> Examples:
         """What to learn from the next resolved labels (the ledger's `resolved` table, in order)."""
-        known_us, ordinals = resolved["known_time_us"], resolved["ordinal"]
+        ordinals = resolved["ordinal"]
         pieces: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
         frauds: list[NDArray[np.bool_]] = [np.zeros(0, np.bool_)]
 
@@ -69,46 +76,42 @@ class Mature:
         # Most rows have matured and are taken as runs; only the others are looked at one by one.
         others = np.flatnonzero(resolved["resolution"] != Resolution.MATURED)
         start = 0
-        for stop in [*others.tolist(), len(known_us)]:
-            start = self._matured_run(known_us, ordinals, start, stop, learn)
-            if stop == len(known_us):
-                break
-            self._release(int(known_us[stop]), learn)
-            self._other(resolved, stop, learn)
-            start = stop + 1
+        for row in others.tolist():
+            self._matured_run(ordinals[start:row], learn)
+            self._other(resolved, row, learn)
+            start = row + 1
+        self._matured_run(ordinals[start:], learn)
         return Examples(np.concatenate(pieces), np.concatenate(frauds))
 
-    def _matured_run(
-        self, known_us: Ints, ordinals: Ints, start: int, stop: int, learn: Learn
-    ) -> int:
-        """Learn matured rows start..stop-1, each early fraud released at its own place among them."""
-        while start < stop:
-            due_us = self.waiting[0][0] if self.waiting else None
-            until = stop
-            if due_us is not None:
-                until = start + int(np.searchsorted(known_us[start:stop], due_us, side="right"))
-            learn(ordinals[start:until], False)
-            if until < stop:
-                self._release(int(known_us[until]), learn)
-            start = until
-        return start
-
-    def _release(self, now_us: int, learn: Learn) -> None:
-        while self.waiting and self.waiting[0][0] < now_us:
-            _, ordinal = heapq.heappop(self.waiting)
-            learn([ordinal], [ordinal not in self.reversed_])
-            self.reversed_.discard(ordinal)
+    def _matured_run(self, ordinals: Ints, learn: Learn) -> None:
+        """Learn these as legitimate, and each early fraud at its own place among them."""
+        start = 0
+        while self.waiting and len(ordinals) and self.waiting[0][1] < ordinals[-1]:
+            place = int(np.searchsorted(ordinals, self.waiting[0][1]))
+            learn(ordinals[start:place], False)
+            self._learn_waiting(learn)
+            start = place
+        learn(ordinals[start:], False)
 
     def _other(self, resolved: Table, row: int, learn: Learn) -> None:
         resolution, ordinal = resolved["resolution"][row], int(resolved["ordinal"][row])
+        now_us = int(resolved["known_time_us"][row])
+        # All that was due before has matured by now, so the turn of these has come too.
+        while self.waiting and self.waiting[0][0] < now_us:
+            self._learn_waiting(learn)
         due_us = int(resolved["transaction_time_us"][row]) + self.maturity_us
-        open_still = due_us > int(resolved["known_time_us"][row])
-        if resolution == FRAUD and open_still:
+        has_matured = due_us < now_us
+        if resolution == FRAUD and not has_matured:
             heapq.heappush(self.waiting, (due_us, ordinal))
-        elif resolution == REVERSED and open_still:
+        elif resolution == REVERSED and not has_matured:
             self.reversed_.add(ordinal)
         else:
             learn([ordinal], [resolution != REVERSED])
+
+    def _learn_waiting(self, learn: Learn) -> None:
+        _, ordinal = heapq.heappop(self.waiting)
+        learn([ordinal], [ordinal not in self.reversed_])
+        self.reversed_.discard(ordinal)
 
     def to_arrays(self) -> dict[str, NDArray[np.int64]]:
         """A canonical copy, for a snapshot."""
