@@ -4,8 +4,8 @@ It is recorded in the ledger whole, so that an answer can be traced to its weigh
 can learn them again and compare bytes.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,11 +79,3 @@ class Publication:
             settings=table["settings"][0].decode(),
             **{name: table[name][0] for name in ARRAYS},
         )
-
-    def same_bytes(self, other: "Publication") -> bool:
-        """Equal to the last bit."""
-
-        def raw(value: Any) -> Any:
-            return value.tobytes() if isinstance(value, np.ndarray) else value
-
-        return all(raw(getattr(self, f.name)) == raw(getattr(other, f.name)) for f in fields(self))

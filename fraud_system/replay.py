@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system.engine import STATUS, Engine
-from fraud_system.errors import ReplayMismatch
+from fraud_system.errors import ArtefactError, DataError, ReplayMismatch
 from fraud_system.events import Arrivals, Frame, Table
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger
@@ -72,6 +72,7 @@ def run(
                 due = learner.fold(folded.frame)
             for publication in due:
                 frames.append(engine.adopt(publication))
+                learner.fold(frames[-1])
             position = folded.consumed
             if position == len(arrivals):
                 break
@@ -81,25 +82,62 @@ def run(
 
 
 def save_snapshot(engine: Engine, learner: Learner, ledger: Ledger) -> None:
-    """Keep both states beside the ledger, so that recovery need not start from empty."""
+    """Keep both states beside the ledger, so that recovery need not start from empty.
+
+    Each is kept at the place that it has read to: a learner may lag.
+    """
     ledger.save_snapshot("engine", engine.last_seq, engine.to_arrays())
-    ledger.save_snapshot("learner", engine.last_seq, learner.to_arrays())
+    ledger.save_snapshot("learner", learner.read_through_seq, learner.to_arrays())
 
 
 def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
-    """Engine and learner at the end of the ledger: the newest snapshot both have, plus the tail."""
-    engine, learner, after_seq = Engine(settings), Learner(settings), 0
-    learner.first_publication()
-    at_learner = ledger.latest_snapshot("learner")
-    at_engine = ledger.latest_snapshot("engine", at_learner[0]) if at_learner else None
-    if at_learner and at_engine and at_engine[0] == at_learner[0]:
-        after_seq = at_engine[0]
+    """Engine and learner at the end of the ledger: the newest snapshot of each, plus the tail.
+
+    A publication that had become due, but was not recorded before the crash, is adopted and recorded
+    now: that is where it would have been. So an empty ledger gives the same as `start`.
+
+    Go on with the inputs that follow the last recorded one; those among them that are older than
+    `Engine.known_time_us` had been refused before the crash.
+
+    Raises:
+        ArtefactError: a snapshot was made under other settings.
+        ReplayMismatch: the ledger was, or cannot be continued here.
+    """
+    engine, learner = Engine(settings), Learner(settings)
+    pending: Publication | None = learner.first_publication()
+    if at_engine := ledger.latest_snapshot("engine"):
         engine = Engine.from_arrays(settings, at_engine[1])
+    if at_learner := ledger.latest_snapshot("learner"):
         learner = Learner.from_arrays(settings, at_learner[1])
-    for frame in ledger.frames(after_seq):
-        engine.refold(frame)
+        pending = learner.unchanged_publication()
+    for frame in ledger.frames(min(engine.last_seq, learner.read_through_seq)):
+        if frame.last_seq > engine.last_seq:
+            _refold(engine, frame)
+        if frame.last_seq > learner.read_through_seq:
+            due = learner.fold(frame)
+            pending = due[-1] if due else pending
+    if pending is not None and pending.version > engine.weights_version:
+        frame = engine.adopt(pending)
         learner.fold(frame)
+        ledger.append([frame])
     return engine, learner
+
+
+def _refold(engine: Engine, frame: Frame) -> list[Frame]:
+    """What the engine makes of a recorded frame, if it makes as many events of it."""
+    problem: Exception | None = None
+    try:
+        made = engine.refold(frame)
+    except (ArtefactError, DataError, KeyError, IndexError, ValueError) as error:
+        problem = error
+    if problem is not None or engine.last_seq != frame.last_seq:
+        why = repr(problem) if problem else f"a replay reaches event {engine.last_seq}"
+        raise ReplayMismatch(
+            f"the frame cannot be replayed: {why}",
+            field=f"seq {frame.first_seq}..{frame.last_seq}",
+            fix="replay with the settings, lock file, Python and CPU type of the record",
+        ) from problem
+    return made
 
 
 def verify(settings: Settings, ledger: Ledger) -> Iterator[int]:
@@ -115,21 +153,36 @@ def verify(settings: Settings, ledger: Ledger) -> Iterator[int]:
     learned = {0: learner.first_publication()}
     for frame in ledger.frames():
         if "published" in frame.tables:
-            recorded = Publication.from_table(frame.tables["published"])
-            again = learned.get(recorded.version)
-            if again is None or not again.same_bytes(recorded):
-                raise ReplayMismatch(
-                    f"weights version {recorded.version} were learned differently",
-                    field=f"seq {frame.first_seq}",
-                )
+            version = _check_published(frame, learned)
             # Versions are adopted in order, so older ones cannot come any more.
-            learned = {v: p for v, p in learned.items() if v > recorded.version}
-        _compare(frame, engine.refold(frame))
+            learned = {v: p for v, p in learned.items() if v > version}
+        _compare(frame, _refold(engine, frame))
         learned |= {each.version: each for each in learner.fold(frame)}
         yield engine.last_seq
 
 
+def _check_published(frame: Frame, learned: dict[int, Publication]) -> int:
+    """The version of the recorded weights, if the second learner has learned the same by now."""
+    recorded = frame.tables["published"]
+    found = recorded["version"].tolist() if "version" in recorded else []
+    if len(found) != 1 or found[0] not in learned:
+        raise ReplayMismatch(
+            f"weights version {found} had not been learned by then",
+            field=f"seq {frame.first_seq}",
+        )
+    again = learned[found[0]]
+    tables = {"published": again.table(frame.first_seq)}
+    _compare(frame, [Frame(frame.first_seq, frame.last_seq, frame.known_time_us, tables)])
+    return again.version
+
+
 def _compare(recorded: Frame, made: list[Frame]) -> None:
+    ends = (recorded.first_seq, recorded.last_seq, recorded.known_time_us)
+    if not made or (made[0].first_seq, made[-1].last_seq, made[-1].known_time_us) != ends:
+        raise ReplayMismatch(
+            "first_seq, last_seq or known_time_us were recorded differently",
+            field=f"seq {recorded.first_seq}..{recorded.last_seq}",
+        )
     again = joined(made)
     for name in sorted(set(recorded.tables) | set(again)):
         expected, found = recorded.tables.get(name, {}), again.get(name, {})
@@ -164,8 +217,12 @@ def joined(frames: Iterable[Frame]) -> dict[str, Table]:
 
 def dead_letters(ledger: Ledger) -> Iterator[Table]:
     """The label messages that were given up, as rows of the `label` table; send them again to retry."""
+    held: Frame | None = None
     for frame in ledger.frames():
         for label_seq in frame.tables.get("dead_letter", {}).get("label_seq", ()):
-            table = ledger.frame_at(int(label_seq)).tables["label"]
+            # Neighbours mostly come from one frame: read it once.
+            if held is None or not held.first_seq <= label_seq <= held.last_seq:
+                held = ledger.frame_at(int(label_seq))
+            table = held.tables["label"]
             row = table["seq"] == label_seq
             yield {name: column[row] for name, column in table.items()}
