@@ -71,12 +71,20 @@ class Learner:
         return self._publication() if self.resolved_since == 0 and self.version >= 0 else None
 
     def fold(self, frame: Frame) -> list[Publication]:
-        """Read one recorded frame; returns the publications that have become due in it, in order."""
+        """Read the next recorded frame; returns the publications that have become due in it, in order.
+
+        Raises:
+            ArtefactError: a label is about a transaction that was not read, or not in its place.
+        """
         if "decision" in frame.tables:
-            self._logged.append(
-                frame.tables["transaction"]["known_time_us"], frame.tables["decision"]["features"]
+            transactions, features = (
+                frame.tables["transaction"],
+                frame.tables["decision"]["features"],
             )
+            self._logged.append(transactions["known_time_us"], transactions["seq"], features)
         resolved = frame.tables.get("resolved")
+        if resolved is not None:
+            self._logged.check(resolved["ordinal"], resolved["transaction_seq"])
         due: list[Publication] = []
         start, stop = 0, 0 if resolved is None else len(resolved["seq"])
         while resolved is not None and start < stop:
@@ -186,13 +194,16 @@ class LoggedFeatures:
         self.horizon_us = horizon_us
         self._rows = np.empty((1_024, width), np.float32)
         self._known_us = np.empty(1_024, np.int64)
+        self._seq = np.empty(1_024, np.int64)
         self._head = self._tail = 0
 
     def memory_bytes(self) -> int:
         """Of the ring."""
-        return self._rows.nbytes + self._known_us.nbytes
+        return self._rows.nbytes + self._known_us.nbytes + self._seq.nbytes
 
-    def append(self, known_us: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+    def append(
+        self, known_us: NDArray[np.int64], seq: NDArray[np.int64], rows: NDArray[np.float32]
+    ) -> None:
         """The next transactions' rows (n, width), in ledger order."""
         needed = self._tail - self._head + len(rows)
         if needed > len(self._rows):
@@ -200,16 +211,25 @@ class LoggedFeatures:
         places = np.arange(self._tail, self._tail + len(rows)) & (len(self._rows) - 1)
         self._rows[places] = rows
         self._known_us[places] = known_us
+        self._seq[places] = seq
         self._tail += len(rows)
+
+    def check(self, ordinal: NDArray[np.int64], seq: NDArray[np.int64]) -> None:
+        """Raise `ArtefactError` unless each ordinal is held and is the transaction of that seq.
+
+        After a gap in the ledger, or a frame that was read twice, ordinals would point to the rows of
+        other transactions, which would be learned without a sign of it.
+        """
+        held = (ordinal >= self._head) & (ordinal < self._tail)
+        if not held.all() or (self._seq[ordinal & (len(self._seq) - 1)] != seq).any():
+            raise ArtefactError(
+                "a label is about a transaction that was not read, or not in its place",
+                field="resolved.ordinal",
+                fix="fold the ledger from the start, or from a snapshot, each frame once",
+            )
 
     def rows(self, ordinal: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n, width) of the chosen transactions."""
-        if len(ordinal) and (ordinal.min() < self._head or ordinal.max() >= self._tail):
-            raise ArtefactError(
-                "a label refers to a transaction outside the horizon",
-                field="ordinal",
-                fix="fold the ledger from the start, or from a snapshot, without gaps",
-            )
         return self._rows[ordinal & (len(self._rows) - 1)]
 
     def forget_before(self, now_us: int, needed_from: int | None = None) -> None:
@@ -225,22 +245,23 @@ class LoggedFeatures:
         return {
             "rows": self._rows[places],
             "known_us": self._known_us[places],
+            "seq": self._seq[places],
             "head": np.array([self._head]),
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take a snapshot's state."""
         self._head = self._tail = int(arrays["head"][0])
-        self.append(arrays["known_us"], arrays["rows"])
+        self.append(arrays["known_us"], arrays["seq"], arrays["rows"])
 
     def _grow(self, capacity: int) -> None:
         ordinals = np.arange(self._head, self._tail)
-        rows = np.empty((capacity, self._rows.shape[1]), np.float32)
-        known_us = np.empty(capacity, np.int64)
-        old = ordinals & (len(self._rows) - 1)
-        rows[ordinals & (capacity - 1)] = self._rows[old]
-        known_us[ordinals & (capacity - 1)] = self._known_us[old]
-        self._rows, self._known_us = rows, known_us
+        old, new = ordinals & (len(self._rows) - 1), ordinals & (capacity - 1)
+        for name in ("_rows", "_known_us", "_seq"):
+            column = getattr(self, name)
+            grown = np.empty((capacity, *column.shape[1:]), column.dtype)
+            grown[new] = column[old]
+            setattr(self, name, grown)
 
 
 def _rules_only(settings: Settings) -> Served:

@@ -20,6 +20,9 @@ from fraud_system.publication import Publication
 from fraud_system.settings import Settings
 
 MAX_REFUSED_KEPT = 1_000
+# Of what `to_arrays` gives: to be raised whenever that changes, so that recovery passes over the snapshots
+# of earlier releases. The ledger gives the same state, only later.
+STATE_VERSION = 1
 
 
 @dataclass
@@ -86,8 +89,9 @@ def save_snapshot(engine: Engine, learner: Learner, ledger: Ledger) -> None:
 
     Each is kept at the place that it has read to: a learner may lag.
     """
-    ledger.save_snapshot("engine", engine.last_seq, engine.to_arrays())
-    ledger.save_snapshot("learner", learner.read_through_seq, learner.to_arrays())
+    version = {"state_version": np.array([STATE_VERSION])}
+    ledger.save_snapshot("engine", engine.last_seq, engine.to_arrays() | version)
+    ledger.save_snapshot("learner", learner.read_through_seq, learner.to_arrays() | version)
 
 
 def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
@@ -105,10 +109,10 @@ def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
     """
     engine, learner = Engine(settings), Learner(settings)
     pending: Publication | None = learner.first_publication()
-    if at_engine := ledger.latest_snapshot("engine"):
-        engine = Engine.from_arrays(settings, at_engine[1])
-    if at_learner := ledger.latest_snapshot("learner"):
-        learner = Learner.from_arrays(settings, at_learner[1])
+    if at_engine := _snapshot(ledger, "engine"):
+        engine = Engine.from_arrays(settings, at_engine)
+    if at_learner := _snapshot(ledger, "learner"):
+        learner = Learner.from_arrays(settings, at_learner)
         pending = learner.unchanged_publication()
     for frame in ledger.frames(min(engine.last_seq, learner.read_through_seq)):
         if frame.last_seq > engine.last_seq:
@@ -121,6 +125,14 @@ def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
         learner.fold(frame)
         ledger.append([frame])
     return engine, learner
+
+
+def _snapshot(ledger: Ledger, name: str) -> Table | None:
+    """The newest snapshot of a fold, if this release can read it."""
+    found = ledger.latest_snapshot(name)
+    if found is None or found[1].get("state_version", np.zeros(1)).tolist() != [STATE_VERSION]:
+        return None
+    return found[1]
 
 
 def _refold(engine: Engine, frame: Frame) -> list[Frame]:

@@ -142,12 +142,24 @@ def test_engine_and_learner_may_have_snapshots_at_different_places(
         engine.refold(frame)
     for frame in whole.frames[:learner_at]:
         learner.fold(frame)
-    if engine_at:
-        ledger.save_snapshot("engine", engine.last_seq, engine.to_arrays())
-    if learner_at:
-        ledger.save_snapshot("learner", learner.read_through_seq, learner.to_arrays())
+    one_of_them = ledger_of(whole.frames)
+    replay.save_snapshot(engine, learner, one_of_them)
+    for name in ["engine"] * (engine_at > 0) + ["learner"] * (learner_at > 0):
+        found = one_of_them.latest_snapshot(name)
+        assert found is not None
+        ledger.save_snapshot(name, *found)
     recovered = replay.recover(SETTINGS, ledger)
     assert digest(MemoryLedger(), *recovered) == whole.states
+
+
+@pytest.mark.parametrize("arrays", [{}, {"state_version": np.array([replay.STATE_VERSION + 1])}])
+def test_a_snapshot_of_another_release_is_passed_over(
+    whole: Whole, arrays: dict[str, np.ndarray]
+) -> None:
+    ledger = ledger_of(whole.frames)
+    for name in ("engine", "learner"):
+        ledger.save_snapshot(name, ledger.last_seq, arrays)
+    assert digest(MemoryLedger(), *replay.recover(SETTINGS, ledger)) == whole.states
 
 
 def test_a_snapshot_is_the_same_after_a_round_trip(whole: Whole) -> None:

@@ -128,18 +128,21 @@ def test_horizon_and_maturity_may_be_equal() -> None:
     assert learner.learned_labels == 20 + len(range(99, 500, 7))
 
 
-def test_a_gap_in_the_ledger_is_noticed() -> None:
-    lines = [transaction(at, f"t{at}") for at in range(10)]
-    frames, _ = fold_all(Engine(tiny_settings()), arrivals_of(lines))
-    late = Engine(tiny_settings())
-    fold_all(late, arrivals_of(lines))
-    matured, _ = fold_all(late, arrivals_of([tick(200)]))
-    learner = Learner(tiny_settings())
-    with pytest.raises(ArtefactError, match="without gaps"):
-        learner.fold(matured[0])
-    learner.fold(frames[0])
-    learner.fold(matured[0])
-    assert learner.learned_labels == 10
+@pytest.mark.parametrize("order", [[1, 2, 3], [0, 2, 3], [0, 0, 1, 2, 3], [0, 2, 1, 3]])
+def test_a_gap_a_repetition_or_another_order_is_noticed(order: list[int]) -> None:
+    # Otherwise the labels would be learned with the features of other transactions.
+    engine = Engine(tiny_settings())
+    lines = [transaction(at, f"t{at}") for at in range(9)] + [tick(200)]
+    batches = cut(arrivals_of(lines), [3])
+    frames = [frame for batch in batches for frame in fold_all(engine, batch)[0]]
+    learner, wrong = Learner(tiny_settings()), Learner(tiny_settings())
+    for frame in frames:
+        learner.fold(frame)
+    assert learner.learned_labels == 9
+    for place in order[:-1]:
+        wrong.fold(frames[place])
+    with pytest.raises(ArtefactError, match="not read, or not in its place"):
+        wrong.fold(frames[order[-1]])
 
 
 # ---- known truth
