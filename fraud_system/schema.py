@@ -5,8 +5,9 @@ take the names of columns, the label times and the limits from here and from now
 
     name = "handbook"
     [columns]
-    transaction_id = "TRANSACTION_ID"
+    transaction_id = "TRANSACTION_ID"   # or "#row": the place of the row in the data, from 1
     event_time = "TX_DATETIME"       # the sender's clock
+    time_unit = "s"                  # optional: what bare numbers count, a key of `TIME_UNITS`
     amount = "TX_AMOUNT"             # major currency units, not negative
     known_time = "RECEIVED_AT"       # optional: when the system got to know; default: event time
     label = "TX_FRAUD"               # optional: 0/1; needs labels.delay_s
@@ -16,6 +17,8 @@ take the names of columns, the label times and the limits from here and from now
     [features]                       # optional further columns
     numeric = ["DISTANCE_KM"]
     categorical = ["CHANNEL"]        # hashed
+    [categories]                     # optional: all the values of such a column; rows with another one
+    CHANNEL = ["web", "pos"]         # are set aside, blank ones are not
     [labels]                         # optional, whole seconds
     delay_s = 604800                 # the label column is known this long after the transaction
     source = "chargeback"            # chargeback, review or user_report
@@ -24,6 +27,7 @@ take the names of columns, the label times and the limits from here and from now
     orphan_wait_s = 86400            # how long a report waits for a transaction not yet seen
     [limits]                         # optional
     max_bad_share = 0.01             # more rows set aside than this: the job ends
+    max_unknown_label_share = 0.5    # more labels than this of transactions that are not there: the same
     max_lateness_s = 86400           # known time minus event time, at most
     max_ahead_s = 300                # event time minus known time, at most
     [policy]                         # optional: fee, margin_share, goodwill, review_cost,
@@ -45,6 +49,9 @@ from fraud_system.toml_section import Section, suggestion
 
 DAY_S = 86_400
 SOURCES = tuple(source.name.lower() for source in LabelSource if source != LabelSource.MATURITY)
+ROW_NUMBER = "#row"
+# Microseconds in each unit that a bare number may count.
+TIME_UNITS = {"ns": 1e-3, "us": 1.0, "ms": 1e3, "s": 1e6, "min": 6e7, "h": 3.6e9, "d": 8.64e10}
 ENTITY_NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Lowest and highest value that each cost of the policy may have.
 POLICY_RANGES = {
@@ -58,13 +65,20 @@ POLICY_RANGES = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnNames:
-    """The columns of the file that every data set has, and two that it may have."""
+    """The columns of the file that every data set has, and two that it may have.
+
+    Args:
+        transaction_id: `ROW_NUMBER` where the place of the row is the id.
+        event_time, amount, label, known_time: as in this module's docstring.
+        time_unit: what a bare number in a column of times counts, a key of `TIME_UNITS`.
+    """
 
     transaction_id: str
     event_time: str
     amount: str
     label: str | None = None
     known_time: str | None = None
+    time_unit: str = "s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +108,14 @@ class Limits:
         max_bad_share: the share of rows, 0..1, that may be set aside before the job ends.
         max_lateness_s: known time minus event time, at most.
         max_ahead_s: event time minus known time, at most.
+        max_unknown_label_share: the same for labels whose transaction is not there. It is larger, because
+            a file of labels often begins with reports about earlier transactions.
     """
 
     max_bad_share: float = 0.01
     max_lateness_s: int = DAY_S
     max_ahead_s: int = 300
+    max_unknown_label_share: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +127,7 @@ class Schema:
         columns: names of columns in the file.
         entities: name -> column, in the order of `Transactions.entity_keys`; may be empty.
         numeric, categorical: further columns, ordered as in `Transactions`.
+        categories: all values of a categorical column, where they are listed.
         labels, limits: see there.
         policy: the costs that were given, by the names in `POLICY_RANGES`.
         model: `prevalence` and `publish_every_labels`, and `features` (a path) where given.
@@ -120,6 +138,7 @@ class Schema:
     entities: dict[str, str]
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
     labels: LabelTimes
     limits: Limits
     policy: dict[str, float]
@@ -164,11 +183,15 @@ def load_schema(text: str, where: str) -> Schema:
         entities=_entities(parts["entities"]),
         numeric=parts["features"].texts("numeric"),
         categorical=parts["features"].texts("categorical"),
+        categories=_categories(parts["categories"], parts["features"].texts("categorical")),
         labels=_labels(parts["labels"]),
         limits=Limits(
             max_bad_share=parts["limits"].number("max_bad_share", 0.01, 0.0, 1.0),
             max_lateness_s=parts["limits"].whole("max_lateness_s", DAY_S, least=0),
             max_ahead_s=parts["limits"].whole("max_ahead_s", 300, least=0),
+            max_unknown_label_share=parts["limits"].number(
+                "max_unknown_label_share", 0.5, 0.0, 1.0
+            ),
         ),
         policy={
             name: parts["policy"].number(name, 0.0, *POLICY_RANGES[name])
@@ -185,23 +208,29 @@ def load_schema(text: str, where: str) -> Schema:
 
 # The keys of each section; None where they are the user's own names.
 _SECTIONS: dict[str, list[str] | None] = {
-    "columns": ["transaction_id", "event_time", "amount", "label", "known_time"],
+    "columns": ["transaction_id", "event_time", "amount", "label", "known_time", "time_unit"],
     "entities": None,
     "features": ["numeric", "categorical"],
+    "categories": None,
     "labels": ["delay_s", "source", "maturity_s", "horizon_s", "orphan_wait_s"],
-    "limits": ["max_bad_share", "max_lateness_s", "max_ahead_s"],
+    "limits": ["max_bad_share", "max_unknown_label_share", "max_lateness_s", "max_ahead_s"],
     "policy": list(POLICY_RANGES),
     "model": ["prevalence", "features", "publish_every_labels"],
 }
 
 
 def _columns(given: Section) -> ColumnNames:
+    time_unit = given.optional_text("time_unit") or "s"
+    if time_unit not in TIME_UNITS:
+        fix = suggestion(time_unit, TIME_UNITS)
+        raise given.error("time_unit", f"unknown unit {time_unit!r}", fix)
     return ColumnNames(
         transaction_id=given.text("transaction_id"),
         event_time=given.text("event_time"),
         amount=given.text("amount"),
         label=given.optional_text("label"),
         known_time=given.optional_text("known_time"),
+        time_unit=time_unit,
     )
 
 
@@ -210,6 +239,16 @@ def _entities(given: Section) -> dict[str, str]:
         if not ENTITY_NAME.fullmatch(name):
             raise given.error(name, "not a name for an entity", "lower-case letters, digits and _")
     return {name: given.text(name) for name in given.given}
+
+
+def _categories(given: Section, categorical: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    for column in given.given:
+        if column not in categorical:
+            problem = "is not one of features.categorical"
+            raise given.error(column, problem, f"add {column!r} there, or leave this out")
+        if not given.texts(column):
+            raise given.error(column, "lists no values", "list them, or leave it out")
+    return {column: given.texts(column) for column in given.given}
 
 
 def _labels(given: Section) -> LabelTimes:
@@ -239,16 +278,22 @@ def _model(given: Section) -> dict[str, Any]:
     return model
 
 
+_COLUMN_USES = ("transaction_id", "event_time", "amount", "label", "known_time")
+
+
 def _check_columns_used_once(schema: Schema, where: str) -> None:
     names = schema.columns
     uses = [
-        *((f"columns.{f}", getattr(names, f)) for f in _SECTIONS["columns"] or ()),
+        *((f"columns.{use}", getattr(names, use)) for use in _COLUMN_USES),
         *((f"entities.{name}", column) for name, column in schema.entities.items()),
         *((f"features.numeric[{i}]", column) for i, column in enumerate(schema.numeric)),
         *((f"features.categorical[{i}]", column) for i, column in enumerate(schema.categorical)),
     ]
     first: dict[str, str] = {}
     for use, column in uses:
+        if column == ROW_NUMBER and use != "columns.transaction_id":
+            fix = "only transaction_id can be the number of the row"
+            raise ConfigError(f"{ROW_NUMBER!r} is no column", field=f"{where}: {use}", fix=fix)
         if column is not None and first.setdefault(column, use) != use:
             problem = f"column {column!r} is already used as {first[column]}"
             raise ConfigError(problem, field=f"{where}: {use}", fix="use each column once")

@@ -16,7 +16,8 @@ import numpy as np
 
 from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError
 from fraud_system.simulate import SCENARIOS, simulate
-from pipelines.readers import arrivals, read_labels, read_transactions
+from pipelines.label_files import read_labels
+from pipelines.readers import arrivals, read_transactions
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
 
 MODELS = ("baseline",)
@@ -109,7 +110,7 @@ def _train(given: argparse.Namespace) -> None:
     read = read_transactions(given.data, schema)
     labels, set_aside = read.labels, [*read.set_aside, *read.labels_set_aside]
     if given.labels is not None:
-        labels, labels_set_aside = read_labels(given.labels, schema)
+        labels, labels_set_aside = read_labels(given.labels, schema, read.transactions)
         set_aside += labels_set_aside
     stream = Stream(
         name=schema.name,

@@ -5,7 +5,8 @@ A column whose type cannot mean what is asked (a list, say) is a `DataError`.
 
     number  12.5  -3  1e3          no thousands separator, no decimal comma, no unit
     time    2018-04-01T10:00:31Z   ISO 8601 with dashes, with or without an offset; without one it is UTC
-            1522576831.25          a bare number is seconds since 1970 (UTC)
+            1522576831.25          a bare number counts from 1970 (UTC), in seconds unless another unit
+                                   is named; it may as well count from the first row of the data
             from 1970 up to 2200; milliseconds taken for seconds fall outside and are unreadable
     flag    0 1 true false         also 0.0 and 1.0, in any case
     text    as it stands           a whole number that was turned into "12.0" by a missing value in its
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from fraud_system.errors import DataError
 from fraud_system.events import SECOND_US
 from fraud_system.keys import keys_of
+from fraud_system.schema import TIME_UNITS
 
 END_S = 7_258_118_400  # 2200-01-01
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -83,8 +85,13 @@ def decimals(column: pa.ChunkedArray, where: str) -> Parsed:
     return Parsed(values, missing, ~readable & ~missing)
 
 
-def times(column: pa.ChunkedArray, where: str) -> Parsed:
+def times(column: pa.ChunkedArray, where: str, unit: str = "s") -> Parsed:
     """Microseconds since 1970 (UTC), int64.
+
+    Args:
+        column: the values.
+        where: its name, for the error messages.
+        unit: what a bare number counts, a key of `schema.TIME_UNITS`.
 
     >>> times(pa.chunked_array([["1970-01-02", "1.5", "now"]]), "time")
     Parsed(values=array([86400000000,     1500000,           0]),
@@ -95,11 +102,11 @@ def times(column: pa.ChunkedArray, where: str) -> Parsed:
     if pa.types.is_timestamp(column.type):
         return _stamps(column)
     if not _is_text(column):
-        seconds = decimals(column, where)
-        values, inside = _from_seconds(seconds.values)
-        return Parsed(values, seconds.missing, ~inside & ~seconds.missing)
+        numbers = decimals(column, where)
+        values, inside = _from_numbers(numbers.values, unit)
+        return Parsed(values, numbers.missing, ~inside & ~numbers.missing)
     text = pc.utf8_trim_whitespace(column)
-    values, readable = _from_seconds(_numbers(text, NUMBER)[0])
+    values, readable = _from_numbers(_numbers(text, NUMBER)[0], unit)
     is_iso = _mask(pc.match_substring_regex(text, ISO_TIME))
     values[is_iso], readable[is_iso] = _from_iso(text.filter(pa.array(is_iso)).to_pylist())
     missing = _mask(pc.equal(text, ""), if_null=True)
@@ -189,10 +196,11 @@ def _numbers(text: pa.ChunkedArray, pattern: str) -> tuple[NDArray[np.float64], 
     return values, readable
 
 
-def _from_seconds(seconds: NDArray[np.float64]) -> tuple[NDArray[np.int64], Mask]:
-    inside = (seconds >= 0) & (seconds < END_S)
-    values = np.where(inside, seconds, 0.0) * SECOND_US
-    return np.rint(values).astype(np.int64), inside
+def _from_numbers(numbers: NDArray[np.float64], unit: str) -> tuple[NDArray[np.int64], Mask]:
+    with np.errstate(over="ignore"):
+        values = numbers * TIME_UNITS[unit]
+    inside = (values >= 0) & (values < END_S * SECOND_US)
+    return np.rint(np.where(inside, values, 0.0)).astype(np.int64), inside
 
 
 def _from_iso(found: list[str]) -> tuple[NDArray[np.int64], Mask]:

@@ -1,11 +1,12 @@
-"""Files of transactions and of labels become the columns of `events`, in known-time order.
+"""Files of transactions become the columns of `events`, in known-time order.
 
 The first step of every job on real data. Rows that the service would refuse are set aside, counted and
 shown (see `set_aside`); the job ends only when they are more than the schema allows. The order of the
 rows in the file does not matter: they are sorted by known time, stably.
 
     set aside      no or too long an id; an amount that is missing, negative or no number; a time that is
-                   missing or unreadable; too late; too far ahead; an id seen before (in known-time order)
+                   missing or unreadable; too late; too far ahead; a category that the schema does not
+                   list, where it lists any; an id seen before (in known-time order)
     kept, noted    no id of an entity (its key is 0: "unknown", an entity never seen); a number that
                    cannot be read (nan); a file that was not in time order; a blank label
 
@@ -50,7 +51,6 @@ from pipelines.set_aside import Note, SetAside, Sieve
 from pipelines.table_files import TableFile, read_table
 
 CARD = "card"
-LABEL_COLUMNS = ("transaction_id", "is_fraud", "source", "observed_time")
 SOURCE_CODES = {name: LabelSource[name.upper()] for name in SOURCES}
 
 Index = NDArray[np.int64]
@@ -81,7 +81,7 @@ class ReadTransactions:
 
 
 def read_transactions(path: Path, schema: Schema) -> ReadTransactions:
-    """Read a CSV or Parquet file of transactions.
+    """Read a file, or a folder of files, of transactions.
 
     Raises:
         DataError: the file cannot be read, has no rows, or lacks a column.
@@ -94,19 +94,19 @@ def read_transactions(path: Path, schema: Schema) -> ReadTransactions:
     table = read_table(path, wanted)
     if table.rows == 0:
         raise DataError("has no rows", field=table.where, fix="give at least one transaction")
-    sieve = _sieve(table)
-    ids = _usable_ids(sieve, names.transaction_id)
+    sieve = sieve_of(table)
+    ids = usable_ids(sieve, names.transaction_id)
     amount = _usable_amounts(sieve, names.amount)
     event_us, known_us = _usable_times(sieve, schema)
+    categories = _usable_categories(sieve, schema)
     order = _in_order_once(sieve, names.transaction_id, ids, known_us)
     sieve.check(table.rows, schema.limits.max_bad_share)
     _note_disorder(sieve, names.known_time or names.event_time, known_us)
     entities = {n: texts(table.columns[c], c) for n, c in schema.entities.items()}
     for name, column in schema.entities.items():
         sieve.note(f"missing {name}", column, entities[name].is_null().to_numpy())
-    categories = [texts(table.columns[column], column) for column in schema.categorical]
     transactions = Transactions(
-        **_id_columns(ids, order),
+        **id_columns(ids, order),
         event_time_us=event_us[order],
         known_time_us=known_us[order],
         amount=np.abs(amount[order]),  # -0.0 becomes 0.0
@@ -119,42 +119,6 @@ def read_transactions(path: Path, schema: Schema) -> ReadTransactions:
     return ReadTransactions(
         table.rows, transactions, labels, sieve.set_aside, labels_set_aside, sieve.notes, card
     )
-
-
-def read_labels(path: Path, schema: Schema) -> tuple[LabelsObserved, list[SetAside]]:
-    """Read a CSV or Parquet file of labels with the columns `LABEL_COLUMNS`.
-
-    A row with `is_fraud` = 0 takes back an earlier 1. `source` is one of `schema.SOURCES`. A label
-    for a transaction that is not there is not a fault of the file: the joiner decides.
-
-    Returns:
-        The labels in the order of their observed time, and what was set aside.
-
-    Raises:
-        DataError: the file cannot be read, or lacks a column.
-        TooManyBadRows: more than `limits.max_bad_share` of the rows set aside.
-    """
-    table = read_table(path, LABEL_COLUMNS)
-    sieve = _sieve(table)
-    ids = _usable_ids(sieve, "transaction_id")
-    is_fraud = flags(table.columns["is_fraud"], "is_fraud")
-    _refuse(sieve, "is_fraud", "label", is_fraud)
-    codes, distinct = coded(texts(table.columns["source"], "source"))
-    known_sources = [SOURCE_CODES.get(text.strip().lower(), -1) for text in distinct]
-    source = np.array([*known_sources, -1], dtype=np.int64)[codes]
-    sieve.refuse("unknown source", "source", source < 0)
-    observed = times(table.columns["observed_time"], "observed_time")
-    _refuse(sieve, "observed_time", "time", observed)
-    sieve.check(table.rows, schema.limits.max_bad_share)
-    kept = np.flatnonzero(sieve.kept)
-    order = kept[np.argsort(observed.values[kept], kind="stable")]
-    labels = LabelsObserved(
-        **_id_columns(ids, order),
-        known_time_us=observed.values[order],
-        is_fraud=is_fraud.values[order],
-        source=source[order].astype(np.uint8),
-    )
-    return labels, sieve.set_aside
 
 
 def arrivals(
@@ -187,19 +151,21 @@ def arrivals(
     return Arrivals.merge(transactions, labels, np.append(daily_us, end_us))
 
 
-def _sieve(table: TableFile) -> Sieve:
-    sieve = Sieve(table.where, table.row, table.columns)
-    if table.malformed is not None:
-        sieve.set_aside.append(table.malformed)
+def sieve_of(table: TableFile) -> Sieve:
+    """A sieve of the rows of a table; lines that are no rows are set aside already."""
+    sieve = Sieve(table.where, table.row, table.columns, table.starts)
+    sieve.set_aside.extend(table.malformed)
     return sieve
 
 
-def _refuse(sieve: Sieve, column: str, what: str, parsed: Parsed) -> None:
+def refuse_bad(sieve: Sieve, column: str, what: str, parsed: Parsed) -> None:
+    """Set aside what is missing or unreadable."""
     sieve.refuse(f"missing {what}", column, parsed.missing)
     sieve.refuse(f"unreadable {what}", column, parsed.unreadable)
 
 
-def _usable_ids(sieve: Sieve, column: str) -> pa.ChunkedArray:
+def usable_ids(sieve: Sieve, column: str) -> pa.ChunkedArray:
+    """The ids as texts; rows without a usable one are set aside."""
     ids = texts(sieve.columns[column], column)
     too_long = pc.greater(pc.binary_length(ids), MAX_ID_BYTES).fill_null(False).to_numpy()
     sieve.refuse("missing or unreadable id", column, ids.is_null().to_numpy())
@@ -209,7 +175,7 @@ def _usable_ids(sieve: Sieve, column: str) -> pa.ChunkedArray:
 
 def _usable_amounts(sieve: Sieve, column: str) -> NDArray[np.float64]:
     amount = decimals(sieve.columns[column], column)
-    _refuse(sieve, column, "amount", amount)
+    refuse_bad(sieve, column, "amount", amount)
     sieve.refuse("infinite amount", column, np.isinf(amount.values))
     sieve.refuse("negative amount", column, amount.values < 0)
     return amount.values
@@ -217,18 +183,30 @@ def _usable_amounts(sieve: Sieve, column: str) -> NDArray[np.float64]:
 
 def _usable_times(sieve: Sieve, schema: Schema) -> tuple[Index, Index]:
     names, limits = schema.columns, schema.limits
-    event = times(sieve.columns[names.event_time], names.event_time)
-    _refuse(sieve, names.event_time, "time", event)
+    event = times(sieve.columns[names.event_time], names.event_time, names.time_unit)
+    refuse_bad(sieve, names.event_time, "time", event)
     if names.known_time is None:
         return event.values, event.values
-    known = times(sieve.columns[names.known_time], names.known_time)
-    _refuse(sieve, names.known_time, "time", known)
+    known = times(sieve.columns[names.known_time], names.known_time, names.time_unit)
+    refuse_bad(sieve, names.known_time, "time", known)
     late_us = known.values - event.values
     too_late = late_us > limits.max_lateness_s * SECOND_US
     too_far_ahead = -late_us > limits.max_ahead_s * SECOND_US
     sieve.refuse("too late", names.event_time, too_late)
     sieve.refuse("too far ahead", names.event_time, too_far_ahead)
     return event.values, known.values
+
+
+def _usable_categories(sieve: Sieve, schema: Schema) -> list[pa.ChunkedArray]:
+    found = []
+    for column in schema.categorical:
+        text = texts(sieve.columns[column], column)
+        if column in schema.categories:
+            expected = pa.array(schema.categories[column], pa.large_string())
+            known = pc.is_in(text, expected).to_numpy() | text.is_null().to_numpy()
+            sieve.refuse("unexpected category", column, ~known)
+        found.append(text)
+    return found
 
 
 def _in_order_once(sieve: Sieve, column: str, ids: pa.ChunkedArray, known_us: Index) -> Index:
@@ -249,7 +227,8 @@ def _note_disorder(sieve: Sieve, column: str, known_us: Index) -> None:
     sieve.note("earlier than a row before it (sorted)", column, earlier)
 
 
-def _id_columns(ids: pa.ChunkedArray, order: Index) -> dict[str, NDArray[Any]]:
+def id_columns(ids: pa.ChunkedArray, order: Index) -> dict[str, NDArray[Any]]:
+    """The two columns of ids that the tables of `events` have, for the rows in this order."""
     chosen: list[str] = ids.take(pa.array(order)).to_pylist()
     as_bytes = np.array([text.encode() for text in chosen], dtype=np.bytes_)
     return {"transaction_id": as_bytes, "transaction_key": keys_of(chosen)}

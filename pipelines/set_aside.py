@@ -30,7 +30,8 @@ class Remark:
         where: file and column.
         count: of rows.
         examples: up to `EXAMPLES` of {"row": its number, "value": the text of the value}. The row is the
-            line in a CSV file (the header is line 1), the place counted from 1 in a Parquet file.
+            line in a CSV file (the header is line 1), the place counted from 1 in other files; in a
+            folder a text, the file's name and that number.
     """
 
     reason: str
@@ -62,6 +63,7 @@ class Sieve:
         where: the name of the file.
         row: (n,) int64, the number of each row in the file.
         columns: n values each, by name; the examples are taken from them.
+        starts: of a folder, each file and the index of its first row; files in their order.
 
     >>> sieve = Sieve("mine.csv", np.array([2, 3]), {"amount": pa.chunked_array([["-1", "5"]])})
     >>> sieve.refuse("negative amount", "amount", np.array([True, False]))
@@ -70,9 +72,13 @@ class Sieve:
     """
 
     def __init__(
-        self, where: str, row: NDArray[np.int64], columns: dict[str, pa.ChunkedArray]
+        self,
+        where: str,
+        row: NDArray[np.int64],
+        columns: dict[str, pa.ChunkedArray],
+        starts: dict[str, int] | None = None,
     ) -> None:
-        self.where, self.row, self.columns = where, row, columns
+        self.where, self.row, self.columns, self.starts = where, row, columns, starts or {}
         self.kept: Mask = np.ones(len(row), dtype=bool)
         self.set_aside: list[SetAside] = []
         self.notes: list[Note] = []
@@ -93,14 +99,14 @@ class Sieve:
             examples = self._examples(found, column)
             self.notes.append(Note(reason, f"{self.where}: {column}", len(found), examples))
 
-    def check(self, rows: int, max_bad_share: float) -> None:
-        """End when more than the allowed share of `rows` has been set aside.
+    def check(self, rows: int, max_share: float, limit: str = "max_bad_share") -> None:
+        """End when more than the allowed share of `rows` has been set aside; `limit` is its name.
 
         Raises:
             TooManyBadRows: naming the top reasons.
         """
         bad = sum(remark.count for remark in self.set_aside)
-        if bad <= max_bad_share * rows:
+        if bad <= max_share * rows:
             return
         top = sorted(self.set_aside, key=lambda remark: -remark.count)[:TOP_REASONS]
         reasons = "; ".join(
@@ -109,17 +115,22 @@ class Sieve:
             for each in top
         )
         raise TooManyBadRows(
-            f"{bad} of {rows} rows set aside, more than the share of {max_bad_share:g}: {reasons}",
+            f"{bad} of {rows} rows set aside, more than the share of {max_share:g}: {reasons}",
             field=self.where,
-            fix="mend the file or its schema, or raise limits.max_bad_share",
+            fix=f"mend the file or its schema, or raise limits.{limit}",
         )
 
     def _examples(self, found: NDArray[np.int64], column: str) -> tuple[dict[str, Any], ...]:
         values = self.columns[column]
         return tuple(
-            {"row": int(self.row[index]), "value": shown(_value(values[int(index)]))}
+            {"row": self._row(int(index)), "value": shown(_value(values[int(index)]))}
             for index in found[:EXAMPLES]
         )
+
+    def _row(self, index: int) -> int | str:
+        number = int(self.row[index])
+        files = [name for name, start in self.starts.items() if start <= index]
+        return f"{files[-1]} {number}" if files else number
 
 
 def _value(scalar: Any) -> object:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fraud_system.keys import MAX_ID_BYTES, key_of
 from fraud_system.schema import load_schema
-from pipelines.readers import ReadTransactions, read_labels, read_transactions
+from pipelines.label_files import read_labels
+from pipelines.readers import ReadTransactions, read_transactions
 
 SCHEMA = load_schema(
     """
@@ -31,6 +32,7 @@ numeric = ["km"]
 delay_s = 60
 [limits]
 max_bad_share = 1.0
+max_unknown_label_share = 1.0
 max_lateness_s = 100
 max_ahead_s = 10
 """,
@@ -221,13 +223,18 @@ def test_csv_and_parquet_read_alike(read: Callable[..., ReadTransactions], rows:
 
 
 @settings(max_examples=100, deadline=None)
-@given(rows=st.lists(label_texts(), max_size=20))
+@given(rows=st.lists(label_texts(), max_size=20), known=st.sets(st.sampled_from("12345")))
 def test_every_label_is_kept_or_counted(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Row]
+    tmp_path_factory: pytest.TempPathFactory,
+    read: Callable[..., ReadTransactions],
+    rows: list[Row],
+    known: set[str],
 ) -> None:
+    transactions = read([(each, "0", "0", "1", "", "", "") for each in ["6", *known]]).transactions
     path = tmp_path_factory.getbasetemp() / "labels.csv"
     path.write_text("\n".join(",".join(row) for row in [LABEL_COLUMNS, *rows]), encoding="utf-8")
-    labels, set_aside = read_labels(path, SCHEMA)
+    labels, set_aside = read_labels(path, SCHEMA, transactions)
+    assert set(labels.transaction_id.tolist()) <= {each.encode() for each in known}
     assert len(labels) + sum(each.count for each in set_aside) == len(rows)
     assert (np.diff(labels.known_time_us) >= 0).all()
     assert (labels.source <= 2).all()

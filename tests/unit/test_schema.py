@@ -6,7 +6,7 @@ import pytest
 
 import pipelines
 from fraud_system.errors import ConfigError
-from fraud_system.schema import ColumnNames, LabelTimes, Limits, load_schema
+from fraud_system.schema import ROW_NUMBER, ColumnNames, LabelTimes, Limits, load_schema
 
 SCHEMAS = Path(pipelines.__file__).parent / "schemas"
 SMALLEST = """
@@ -24,12 +24,15 @@ event_time = "time"
 amount = "amount"
 label = "fraud"
 known_time = "received"
+time_unit = "ms"
 [entities]
 terminal = "TERMINAL"
 card = "CARD"
 [features]
 numeric = ["km", "age"]
 categorical = ["channel"]
+[categories]
+channel = ["web", "pos"]
 [labels]
 delay_s = 100
 source = "user_report"
@@ -40,6 +43,7 @@ orphan_wait_s = 400
 max_bad_share = 0.5
 max_lateness_s = 0
 max_ahead_s = 7
+max_unknown_label_share = 0.25
 [policy]
 fee = 15
 margin_share = 0.05
@@ -53,12 +57,13 @@ features = "mine/features.toml"
 def test_everything_given_is_taken_over() -> None:
     schema = load_schema(FULL, "mine.toml")
     assert schema.name == "mine"
-    assert schema.columns == ColumnNames("id", "time", "amount", "fraud", "received")
+    assert schema.columns == ColumnNames("id", "time", "amount", "fraud", "received", "ms")
     assert list(schema.entities.items()) == [("terminal", "TERMINAL"), ("card", "CARD")]
     assert schema.numeric == ("km", "age")
     assert schema.categorical == ("channel",)
+    assert schema.categories == {"channel": ("web", "pos")}
     assert schema.labels == LabelTimes(100, "user_report", 200, 300, 400)
-    assert schema.limits == Limits(0.5, 0, 7)
+    assert schema.limits == Limits(0.5, 0, 7, 0.25)
     assert schema.policy == {"fee": 15.0, "margin_share": 0.05}
     assert schema.model == {
         "prevalence": 0.01,
@@ -69,10 +74,11 @@ def test_everything_given_is_taken_over() -> None:
 
 def test_what_is_left_out_has_a_sensible_value() -> None:
     schema = load_schema(SMALLEST, "mine.toml")
-    assert schema.columns == ColumnNames("id", "time", "amount", None, None)
+    assert schema.columns == ColumnNames("id", "time", "amount", None, None, "s")
     assert (schema.entities, schema.numeric, schema.categorical) == ({}, (), ())
+    assert schema.categories == {}
     assert schema.labels == LabelTimes(None, "chargeback", 30 * 86_400, 60 * 86_400, 86_400)
-    assert schema.limits == Limits(0.01, 86_400, 300)
+    assert schema.limits == Limits(0.01, 86_400, 300, 0.5)
     assert schema.policy == {}
     assert schema.model == {"prevalence": 0.005, "publish_every_labels": 1000}
 
@@ -114,9 +120,26 @@ def test_the_edges_of_what_the_label_times_may_be(
         ('["km", "age"]', '"km"', "features.numeric", "must be a list", "numeric = "),
         ('["km", "age"]', "[1]", "features.numeric", "must be a list", "numeric = "),
         ('["km", "age"]', '["km", "km"]', "features.numeric[1]", "numeric[0]", "once"),
-        ('["channel"]', '["CARD"]', "features.categorical[0]", "as entities.card", "once"),
+        (
+            '["channel"]',
+            '["channel", "CARD"]',
+            "features.categorical[1]",
+            "as entities.card",
+            "once",
+        ),
         ('"received"', '"time"', "columns.known_time", "as columns.event_time", "once"),
         ('card = "CARD"', 'Card = "CARD"', "entities.Card", "not a name", "lower-case"),
+        ('"received"', '"#row"', "columns.known_time", "is no column", "only transaction_id"),
+        ('"ms"', '"msec"', "columns.time_unit", "unknown unit 'msec'", "'ms'"),
+        (
+            "channel = [",
+            "chanel = [",
+            "categories.chanel",
+            "not one of features.cat",
+            "add 'chanel'",
+        ),
+        ('["web", "pos"]', "[]", "categories.channel", "lists no values", "list them"),
+        ('["web", "pos"]', "[1]", "categories.channel", "must be a list", "channel = "),
         ("delay_s = 100", "", "labels.delay_s", "missing", "seconds"),
         ("delay_s = 100", "delay_s = 0", "labels.delay_s", "from 1", "604800"),
         ("delay_s = 100", "delay_s = 301", "labels.delay_s", "longer than horizon_s", "shorter"),
@@ -149,6 +172,11 @@ def test_each_mistake_is_named_with_its_fix(
         load_schema(FULL.replace(old, new, 1), "mine.toml")
     assert caught.value.field == f"mine.toml: {field}"
     assert fix in caught.value.fix
+
+
+def test_the_number_of_the_row_can_be_the_id() -> None:
+    text = SMALLEST.replace('"id"', '"#row"')
+    assert load_schema(text, "mine.toml").columns.transaction_id == ROW_NUMBER == "#row"
 
 
 def test_what_is_not_toml_is_named() -> None:

@@ -150,7 +150,9 @@ def test_parquet_numbers_rows_from_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "problem", "fix"),
     [
-        ("t.pkl", b"", "not a kind of file", ".parquet"),
+        ("t.txt", b"", "not a kind of file", ".parquet"),
+        ("t.pkl", b"", "a damaged pickle", "again"),
+        ("t.zip", b"not a zip", "cannot be read", "suffix"),
         ("t.parquet", b"not parquet at all", "cannot be read", "suffix"),
         ("t.csv.gz", b"not gzip", "cannot be read", "suffix"),
         ("t.csv.gz", gzip.compress(b"id,time,amount\n" * 99)[:-9], "cannot be read", "suffix"),
