@@ -1,7 +1,9 @@
 """A model on disk: `model.json` says what it is, `arrays.npz` holds the numbers. Never pickle.
 
 Written with everything that is needed to go on learning (scaler, weights, optimizer, buckets), and
-checked when it is loaded: checksum, shapes, finiteness and feature list.
+checked when it is loaded: both checksums, then that settings, feature list, shapes, types and values
+belong together. The checksums find damage; they are no signature, so the rest is checked as if a stranger
+had written it: nothing is unpickled, and no size is believed before it is compared with the expected.
 """
 
 import hashlib
@@ -18,13 +20,20 @@ from river import compose
 from fraud_system.errors import ArtefactError
 from fraud_system.learner import Learner
 from fraud_system.models.baseline import baseline, parts
-from fraud_system.models.fast_forward import LearnerState, write_state
+from fraud_system.models.fast_forward import LearnerState, read_state, write_state
 from fraud_system.settings import Settings
 
 FORMAT_VERSION = 1
 KIND = "baseline"
 STATE = LearnerState._fields
 BUCKETS = ("bucket_labels", "bucket_frauds")
+NOT_NEGATIVE = ("learned", "variance", "squared_gradient", *BUCKETS)
+COUNTED = {
+    "weights_version": -1,
+    "learned_labels": 0,
+    "learned_through_seq": 0,
+    "optimizer_iterations": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -46,12 +55,10 @@ class LoadedModel:
 
 def save_model(learner: Learner) -> dict[str, bytes]:
     """The files of a model directory, by name; equal learners give equal bytes."""
-    arrays = {n: a for n, a in learner.to_arrays().items() if n.startswith("model.")}
-    arrays = {name.removeprefix("model."): array for name, array in arrays.items()}
+    arrays: dict[str, NDArray[Any]] = dict(read_state(learner.model, learner.names)._asdict())
     arrays |= {"bucket_labels": learner.buckets.labels, "bucket_frauds": learner.buckets.frauds}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    settings = learner.settings
     described = {
         "format_version": FORMAT_VERSION,
         "kind": KIND,
@@ -59,17 +66,10 @@ def save_model(learner: Learner) -> dict[str, bytes]:
         "learned_labels": learner.learned_labels,
         "learned_through_seq": learner.learned_through_seq,
         "optimizer_iterations": parts(learner.model)[3].optimizer.n_iterations,
-        "features": [
-            {"name": feature.name, "unit": feature.unit, "words": feature.words}
-            for feature in settings.features.features
-        ],
-        "pairs": [list(pair) for pair in settings.features.pairs],
-        "settings": settings.described(),
-        "settings_fingerprint": settings.fingerprint,
         "arrays_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
-    }
-    text = json.dumps(described, indent=1, sort_keys=True) + "\n"
-    return {"model.json": text.encode(), "arrays.npz": buffer.getvalue()}
+    } | _of_settings(learner.settings)
+    described["sha256"] = _checksum(described)
+    return {"model.json": _text(described), "arrays.npz": buffer.getvalue()}
 
 
 def load_model(files: dict[str, bytes], settings: Settings | None = None) -> LoadedModel:
@@ -83,47 +83,75 @@ def load_model(files: dict[str, bytes], settings: Settings | None = None) -> Loa
         ArtefactError: naming what does not fit.
     """
     described = _described(files)
-    packed = files.get("arrays.npz", b"")
-    if hashlib.sha256(packed).hexdigest() != described["arrays_sha256"]:
-        raise ArtefactError("does not match its checksum", field="arrays.npz", fix="copy it again")
-    try:
-        with np.load(io.BytesIO(packed), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ArtefactError("is not an array file", field="arrays.npz") from error
-    names = tuple(feature["name"] for feature in described["features"])
-    pairs = tuple((left, right) for left, right in described["pairs"])
-    if settings is not None and described["settings_fingerprint"] != settings.fingerprint:
-        raise ArtefactError("belongs to other settings", field="model.json")
-    _check_arrays(arrays, len(names), len(pairs))
-    pipeline = baseline(pairs)
-    scaler_settings = described["settings"]["model"]
-    pipeline["Squash"].limit = scaler_settings["squash_limit"]
-    logistic = parts(pipeline)[3]
-    logistic.optimizer.lr.learning_rate = scaler_settings["learning_rate"]
-    logistic.optimizer.eps = scaler_settings["first_gradient"]
-    logistic.intercept_lr.learning_rate = scaler_settings["intercept_learning_rate"]
-    logistic.optimizer.n_iterations = described["optimizer_iterations"]
-    write_state(pipeline, names, LearnerState(**{name: arrays[name] for name in STATE}))
-    return LoadedModel(pipeline, names, described, arrays)
+    own = Settings.from_described(described["settings"])
+    for name, value in _of_settings(own).items():
+        if _text({name: described[name]}) != _text({name: value}):
+            raise ArtefactError("does not fit its own settings", field=f"model.json: {name}")
+    if settings is not None and settings.fingerprint != own.fingerprint:
+        raise ArtefactError("belongs to other settings", field="model.json: settings_fingerprint")
+    arrays = _arrays(files, described["arrays_sha256"], _expected(own))
+    pipeline = baseline(own.features.pairs, own.model)
+    fresh = read_state(pipeline, own.features.names)
+    _check_values(arrays, fresh)
+    parts(pipeline)[3].optimizer.n_iterations = described["optimizer_iterations"]
+    state = LearnerState(**{name: arrays[name] for name in STATE})
+    write_state(pipeline, own.features.names, state)
+    return LoadedModel(pipeline, own.features.names, described, arrays)
+
+
+def _of_settings(settings: Settings) -> dict[str, Any]:
+    """What `model.json` says about the settings, for a person and for a machine."""
+    return {
+        "features": [
+            {"name": feature.name, "unit": feature.unit, "words": feature.words}
+            for feature in settings.features.features
+        ],
+        "pairs": [list(pair) for pair in settings.features.pairs],
+        "settings": settings.described(),
+        "settings_fingerprint": settings.fingerprint,
+    }
+
+
+def _text(described: dict[str, Any]) -> bytes:
+    return (json.dumps(described, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _checksum(described: dict[str, Any]) -> str:
+    """Of everything but itself."""
+    return hashlib.sha256(_text({n: v for n, v in described.items() if n != "sha256"})).hexdigest()
 
 
 def _described(files: dict[str, bytes]) -> dict[str, Any]:
+    """The content of `model.json`: of this format, undamaged, and whole."""
     try:
         described: dict[str, Any] = json.loads(files["model.json"])
         version, kind = described["format_version"], described["kind"]
-    except (KeyError, TypeError, ValueError) as error:
+        checksum = _checksum(described)
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise ArtefactError("is missing or not readable", field="model.json") from error
     if (version, kind) != (FORMAT_VERSION, KIND):
         raise ArtefactError(
-            f"format {version} of kind {kind!r} is not known",
+            f"format {version!r} of kind {kind!r} is not known",
             field="model.json",
             fix=f"use a version of this software that writes {kind!r}",
         )
+    if checksum != described.get("sha256") or _text(described) != files["model.json"]:
+        raise ArtefactError(
+            "does not match its checksum", field="model.json: sha256", fix="copy it again"
+        )
+    for name in ("arrays_sha256", "features", "pairs", "settings", "settings_fingerprint"):
+        if name not in described:
+            raise ArtefactError("is missing", field=f"model.json: {name}")
+    for name, least in COUNTED.items():
+        value = described.get(name)
+        if type(value) is not int or value < least:
+            raise ArtefactError(f"{value!r} is not a count", field=f"model.json: {name}")
     return described
 
 
-def _check_arrays(arrays: dict[str, NDArray[Any]], features: int, pairs: int) -> None:
+def _expected(settings: Settings) -> dict[str, tuple[np.dtype[Any], tuple[int]]]:
+    """Type and shape of every array."""
+    features, pairs = len(settings.features.names), len(settings.features.pairs)
     lengths = {
         "learned": features,
         "mean": features,
@@ -134,13 +162,71 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], features: int, pairs: int) ->
         "intercept": 1,
         "left": pairs,
         "right": pairs,
-    }
-    for name in (*STATE, *BUCKETS):
-        if name not in arrays:
-            raise ArtefactError("is missing", field=f"arrays.npz: {name}")
-        if name in lengths and arrays[name].shape != (lengths[name],):
-            raise ArtefactError(
-                f"shape {arrays[name].shape}, not ({lengths[name]},)", field=f"arrays.npz: {name}"
-            )
-        if not np.isfinite(arrays[name]).all():
+    } | dict.fromkeys(BUCKETS, len(settings.rules) + 2)
+    types = {"seen": np.dtype(np.bool_), "left": np.dtype("<i8"), "right": np.dtype("<i8")}
+    return {n: (types.get(n, np.dtype("<f8")), (size,)) for n, size in lengths.items()}
+
+
+def _arrays(
+    files: dict[str, bytes],
+    sha256: str,
+    expected: dict[str, tuple[np.dtype[Any], tuple[int]]],
+) -> dict[str, NDArray[Any]]:
+    """The content of `arrays.npz`, which must be just the expected arrays."""
+    packed = files.get("arrays.npz")
+    if packed is None:
+        raise ArtefactError("is missing", field="arrays.npz", fix="copy it again")
+    if hashlib.sha256(packed).hexdigest() != sha256:
+        raise ArtefactError("does not match its checksum", field="arrays.npz", fix="copy it again")
+    members = _members(packed)
+    for name in sorted(set(expected) ^ set(members)):
+        problem = "is missing" if name in expected else "is not known"
+        raise ArtefactError(problem, field=f"arrays.npz: {name}")
+    return {name: _array(name, members[name], *expected[name]) for name in expected}
+
+
+def _members(packed: bytes) -> dict[str, bytes]:
+    """The members of a zip file that stores them as they are, by name without `.npy`."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            listed = archive.infolist()
+            # Stored members cannot be larger than the file: none of them can swell in memory.
+            if any(each.compress_type != zipfile.ZIP_STORED for each in listed):
+                raise ValueError("a member is compressed")
+            if sum(each.file_size for each in listed) > len(packed):
+                raise ValueError("the members are larger than the file")
+            return {each.filename.removesuffix(".npy"): archive.read(each) for each in listed}
+    except Exception as error:  # whatever a parser says of bytes that anyone may have written
+        raise ArtefactError(f"is not an array file: {error}", field="arrays.npz") from error
+
+
+def _array(name: str, member: bytes, dtype: np.dtype[Any], shape: tuple[int]) -> NDArray[Any]:
+    stream = io.BytesIO(member)
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise ValueError(f"version {version}")
+        stored_shape, _, stored_dtype = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:  # as above
+        raise ArtefactError(f"is not an array: {error}", field=f"arrays.npz: {name}") from error
+    data = member[stream.tell() :]
+    size = shape[0] * dtype.itemsize
+    if (stored_dtype, stored_shape) != (dtype, shape) or len(data) != size:
+        raise ArtefactError(
+            f"{stored_dtype} of shape {stored_shape} in {len(data)} bytes, not {dtype} of {shape}",
+            field=f"arrays.npz: {name}",
+        )
+    return np.frombuffer(data, dtype).copy()
+
+
+def _check_values(arrays: dict[str, NDArray[Any]], fresh: LearnerState) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
             raise ArtefactError("has a value that is not finite", field=f"arrays.npz: {name}")
+        if name in NOT_NEGATIVE and (array < 0.0).any():
+            raise ArtefactError("has a value below 0", field=f"arrays.npz: {name}")
+    for name in ("left", "right"):
+        if not np.array_equal(arrays[name], getattr(fresh, name)):
+            raise ArtefactError("does not fit the list of pairs", field=f"arrays.npz: {name}")
+    if (arrays["bucket_frauds"] > arrays["bucket_labels"]).any():
+        raise ArtefactError("more frauds than labels", field="arrays.npz: bucket_frauds")

@@ -6,11 +6,12 @@
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from river import compose, linear_model, optim, preprocessing
 
+from fraud_system.errors import ConfigError
 from fraud_system.models.interactions import Interactions
 from fraud_system.models.squash import LIMIT, Squash
 
@@ -25,8 +26,12 @@ class BaselineSettings:
         learning_rate: of AdaGrad.
         first_gradient: AdaGrad's `eps`, here as the squared gradient that every weight starts with: it
             damps the first steps, when a handful of frauds would otherwise move every weight at once.
-        intercept_learning_rate: of the intercept, which river updates by plain gradient steps.
+        intercept_learning_rate: of the intercept, which river updates by plain gradient steps; 0 holds
+            it.
         squash_limit: of the standardised features, in standard deviations.
+
+    Raises:
+        ConfigError: one of them cannot be learned with.
     """
 
     prevalence: float = 0.005
@@ -34,6 +39,17 @@ class BaselineSettings:
     first_gradient: float = 1.0
     intercept_learning_rate: float = 0.03
     squash_limit: float = LIMIT
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigError(f"must be a number, not {value!r}", field=f"model.{name}")
+            # Zero would divide by it: log odds, the first AdaGrad step, the squash.
+            positive = value > 0.0 or (name == "intercept_learning_rate" and value == 0.0)
+            if not positive or not math.isfinite(value):
+                raise ConfigError(f"must be positive, not {value}", field=f"model.{name}")
+        if self.prevalence >= 1.0:
+            raise ConfigError("is a share below 1", field="model.prevalence", fix="e.g. 0.005")
 
 
 def baseline(

@@ -15,13 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from river import compose, optim
+from river import compose, linear_model, optim, preprocessing
 
 from fraud_system.compiled import compiled
 from fraud_system.errors import ConfigError, DataError
 from fraud_system.models.baseline import parts
+from fraud_system.models.interactions import Interactions
+from fraud_system.models.squash import Squash
 
 Floats = NDArray[np.float64]
+MAX_MAGNITUDE = 1e150  # the square of what is learned must not overflow: one nan stays for good
 
 
 class LearnerState(NamedTuple):
@@ -59,12 +62,14 @@ def fast_forward(
         model: a pipeline of `baseline`.
         names: d feature names, the columns of `features`.
         features: (n, d); nan where missing.
-        is_fraud: (n,).
+        is_fraud: (n,), True or False (or 1 and 0).
         weight: (n,) of each row's gradient, or None for 1.
 
     Raises:
-        DataError: shapes do not fit, or a feature is infinite.
-        ConfigError: the pipeline uses an option that is not compiled.
+        DataError: shapes do not fit, a number is infinite or absurd, or a label is neither 0 nor 1.
+        ConfigError: the pipeline uses an option that is not compiled, or two of its terms share a name.
+
+    The model is unchanged when it raises.
 
     >>> from fraud_system.models.baseline import baseline
     >>> model = baseline()
@@ -72,23 +77,15 @@ def fast_forward(
     >>> model["LogisticRegression"].optimizer.n_iterations
     2
     """
-    rows = np.ascontiguousarray(features, dtype=np.float64)
-    if rows.ndim != 2 or rows.shape[1] != len(names) or len(rows) != len(is_fraud):
-        raise DataError(
-            f"shape {rows.shape} does not fit {len(names)} names and {len(is_fraud)} labels",
-            field="features",
-        )
-    if np.isinf(rows).any():
-        raise DataError("infinite value", field="features", fix="clip it or give nan for missing")
-    weights = np.ones(len(rows)) if weight is None else np.asarray(weight, dtype=np.float64)
-    scaler, squash, _, logistic = parts(model)
-    _check_compiled(scaler, logistic)
+    _check_compiled(model)
+    rows, labels, weights = _columns(names, features, is_fraud, weight)
+    _, squash, _, logistic = parts(model)
     state = read_state(model, names)
     optimizer = logistic.optimizer
     _learn(
         state,
         rows,
-        np.asarray(is_fraud, dtype=np.bool_),
+        labels,
         weights,
         float(squash.limit),
         float(optimizer.learning_rate),
@@ -102,30 +99,95 @@ def fast_forward(
     optimizer.n_iterations += len(rows)
 
 
-def _check_compiled(scaler: Any, logistic: Any) -> None:
-    optimizer = logistic.optimizer
+def _columns(
+    names: Sequence[str], features: Any, is_fraud: Any, weight: Any
+) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """The inputs, checked, and of the one kind of array that the kernel is compiled for."""
+    try:
+        rows = np.require(features, np.float64, ["C", "W", "A"])
+        weights = np.ones(len(rows)) if weight is None else np.require(weight, np.float64)
+        labels = np.asarray(is_fraud)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"not numbers: {error}", field="features, is_fraud or weight") from error
+    if rows.ndim != 2 or rows.shape[1] != len(names):
+        raise DataError(f"shape {rows.shape} does not fit {len(names)} names", field="features")
+    for field, column in (("is_fraud", labels), ("weight", weights)):
+        if column.shape != (len(rows),):
+            raise DataError(f"shape {column.shape} does not fit {len(rows)} rows", field=field)
+    # fmin and fmax pass over a nan.
+    least, most = np.fmin.reduce(rows, None, initial=0.0), np.fmax.reduce(rows, None, initial=0.0)
+    if least < -MAX_MAGNITUDE or most > MAX_MAGNITUDE:
+        raise DataError(
+            f"a value beyond +-{MAX_MAGNITUDE:g}",
+            field="features",
+            fix="clip it or give nan for missing",
+        )
+    if not (np.abs(weights) <= MAX_MAGNITUDE).all():
+        raise DataError(f"a value beyond +-{MAX_MAGNITUDE:g}, or nan", field="weight")
+    if labels.dtype != np.bool_ and not np.isin(labels, (0, 1)).all():
+        raise DataError("a label that is neither 0 nor 1", field="is_fraud", fix="give True, False")
+    return rows, labels.astype(np.bool_), np.require(weights, None, ["C", "W", "A"])
+
+
+def _check_compiled(model: compose.Pipeline) -> None:
+    field = _not_compiled(model)
+    if field is not None:
+        raise ConfigError(
+            "this option is not compiled", field=field, fix="use river's learn_one loop"
+        )
+
+
+def _not_compiled(model: compose.Pipeline) -> str | None:
+    """The first option of the pipeline that the kernel does not know, or None."""
+    steps = list(model.steps.values()) if isinstance(model, compose.Pipeline) else []
+    kinds = [preprocessing.StandardScaler, Squash, Interactions, linear_model.LogisticRegression]
+    if [type(step) for step in steps] != kinds:
+        return "model"
+    scaler, squash, _, logistic = steps
+    optimizer, constant = logistic.optimizer, optim.schedulers.Constant
+    for name, part, kind in (
+        ("optimizer", optimizer, optim.AdaGrad),
+        ("optimizer.lr", optimizer.lr, constant),
+        ("intercept_lr", logistic.intercept_lr, constant),
+        ("loss", logistic.loss, optim.losses.Log),
+        ("initializer", logistic.initializer, optim.initializers.Zeros),
+    ):
+        if type(part) is not kind:
+            return name
     supported = {
-        "optimizer": isinstance(optimizer, optim.AdaGrad),
-        "optimizer.lr": isinstance(optimizer.lr, optim.schedulers.Constant),
-        "intercept_lr": isinstance(logistic.intercept_lr, optim.schedulers.Constant),
-        "loss": type(logistic.loss) is optim.losses.Log,
         "l2": logistic.l2 == 0.0,
         "l1": logistic.l1 == 0.0,
-        "with_std": scaler.with_std and scaler.window_size is None,
+        "with_std": bool(scaler.with_std),
+        "window_size": scaler.window_size is None,
+        # river raises ZeroDivisionError where these are 0; compiled code would give nan.
+        "optimizer.eps": optimizer.eps > 0.0,
+        "limit": squash.limit > 0.0,
     }
-    for name, good in supported.items():
-        if not good:
-            raise ConfigError(
-                "this option is not compiled", field=name, fix="use river's learn_one loop"
-            )
+    return next((name for name, good in supported.items() if not good), None)
+
+
+def _terms(
+    model: compose.Pipeline, names: Sequence[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """The pairs whose sides are both among `names`, and the names of all d + k terms."""
+    known = set(names)
+    pairs = [(a, b) for a, b in parts(model)[2].pairs if a in known and b in known]
+    terms = [*names, *(f"{a}*{b}" for a, b in pairs)]
+    if len(set(terms)) < len(terms):
+        twice = min(term for term in terms if terms.count(term) > 1)
+        raise ConfigError(f"two terms are called {twice!r}", field="names", fix="rename one")
+    return pairs, terms
 
 
 def read_state(model: compose.Pipeline, names: Sequence[str]) -> LearnerState:
-    """The state of a baseline pipeline as arrays."""
-    scaler, _, interactions, logistic = parts(model)
+    """The state of a baseline pipeline as arrays.
+
+    Raises:
+        ConfigError: two of its terms share a name.
+    """
+    scaler, _, _, logistic = parts(model)
+    pairs, terms = _terms(model, names)
     position = {name: index for index, name in enumerate(names)}
-    pairs = [(a, b) for a, b in interactions.pairs if a in position and b in position]
-    terms = [*names, *(f"{a}*{b}" for a, b in pairs)]
     # One look at a time: indexing river's default dictionaries would create the entries.
     weights = logistic.weights
     return LearnerState(
@@ -143,15 +205,13 @@ def read_state(model: compose.Pipeline, names: Sequence[str]) -> LearnerState:
 
 def write_state(model: compose.Pipeline, names: Sequence[str], state: LearnerState) -> None:
     """Put `state` into the river objects of `model`; terms never seen get no entry there."""
-    scaler, _, interactions, logistic = parts(model)
-    known = set(names)
-    pairs = [f"{a}*{b}" for a, b in interactions.pairs if a in known and b in known]
+    scaler, _, _, logistic = parts(model)
     for index, name in enumerate(names):
         if state.learned[index] > 0:
             scaler.counts[name] = int(state.learned[index])
             scaler.means[name] = float(state.mean[index])
             scaler.vars[name] = float(state.variance[index])
-    for index, term in enumerate([*names, *pairs]):
+    for index, term in enumerate(_terms(model, names)[1]):
         if state.seen[index]:
             logistic._weights[term] = float(state.weight[index])
             logistic.optimizer.g2[term] = float(state.squared_gradient[index])

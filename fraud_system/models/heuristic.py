@@ -9,6 +9,8 @@ Rules are declared in TOML over the declared features, in words of the feature l
     [[rules]]
     name = "the terminal's last known label is fraud"
     when = ["fraud_is_latest:terminal > 0.5"]
+
+A feature that is missing (nan) satisfies no condition.
 """
 
 import tomllib
@@ -22,9 +24,11 @@ from numpy.typing import NDArray
 from fraud_system.compiled import compiled
 from fraud_system.errors import ConfigError
 from fraud_system.models.scoring import bucket_of
+from fraud_system.toml_section import suggestion
 
 PRIOR_STRENGTH = 200.0
 MAX_CONDITIONS = 4
+LARGEST_THRESHOLD = float(np.finfo(np.float32).max)  # features are float32
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,26 @@ class Rule:
 
     Args:
         name: for a person.
-        conditions: (feature name, is above, threshold).
+        conditions: one to four of (feature name, is above, threshold); not above means at most.
+
+    Raises:
+        ConfigError: there are none or too many, or a threshold is not a finite float32.
     """
 
     name: str
     conditions: tuple[tuple[str, bool, float], ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise ConfigError("a rule needs a name", field="rules.name", fix='name = "..."')
+        if not 1 <= len(self.conditions) <= MAX_CONDITIONS:
+            raise ConfigError("a rule has one to four conditions", field=f"rules: {self.name}")
+        for _, _, threshold in self.conditions:
+            # "<= nan" would hold for every row.
+            if not abs(threshold) <= LARGEST_THRESHOLD:
+                raise ConfigError(
+                    f"{threshold} is not a finite threshold", field=f"rules: {self.name}"
+                )
 
 
 class RuleArrays(NamedTuple):
@@ -64,6 +83,9 @@ class Buckets(NamedTuple):
 def load_rules(text: str, names: Sequence[str], left_out: Sequence[str] = ()) -> tuple[Rule, ...]:
     """Read rules from TOML; a rule that reads a feature in `left_out` is left out as well.
 
+    Raises:
+        ConfigError: naming the rule and the fix.
+
     >>> load_rules('[[rules]]\\nname = "new"\\nwhen = ["is_new:card > 0.5"]', ["is_new:card"])
     (Rule(name='new', conditions=(('is_new:card', True, 0.5),)),)
     """
@@ -71,44 +93,75 @@ def load_rules(text: str, names: Sequence[str], left_out: Sequence[str] = ()) ->
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not TOML: {error}", field="rules") from error
-    rules = []
-    for index, given in enumerate(raw.get("rules", [])):
+    unknown = set(raw) - {"rules"}
+    declared = raw.get("rules", [])
+    if unknown or not isinstance(declared, list):
+        raise ConfigError(
+            f"unknown key {min(unknown)!r}" if unknown else "must be a list of tables",
+            field="rules",
+            fix="begin each rule with [[rules]]",
+        )
+    rules: dict[str, Rule] = {}
+    for index, given in enumerate(declared):
         where = f"rules[{index}]"
-        if set(given) != {"name", "when"} or not 1 <= len(given["when"]) <= MAX_CONDITIONS:
+        rule = _rule(given, where)
+        if rule.name in rules:
+            raise ConfigError(f"declared twice: {rule.name!r}", field=where, fix="rename one")
+        missing = {name for name, _, _ in rule.conditions} - set(names)
+        if missing - set(left_out):
+            unknown_name = min(missing - set(left_out))
             raise ConfigError(
-                "a rule has a name and one to four conditions",
+                f"no feature is called {unknown_name!r}",
                 field=where,
-                fix='name = "...", when = ["feature > 0.5"]',
+                fix=suggestion(unknown_name, list(names)),
             )
-        conditions = [_condition(text, where) for text in given["when"]]
-        missing = [name for name, _, _ in conditions if name not in names]
         if not missing:
-            rules.append(Rule(given["name"], tuple(conditions)))
-        elif set(missing) - set(left_out):
-            raise ConfigError(f"no feature is called {missing[0]!r}", field=where)
-    return tuple(rules)
+            rules[rule.name] = rule
+    return tuple(rules.values())
 
 
-def _condition(text: str, where: str) -> tuple[str, bool, float]:
-    words = text.split()
+def _rule(given: Any, where: str) -> Rule:
     try:
-        name, sign, threshold = words
-        return name, {">": True, "<=": False}[sign], float(threshold)
-    except (ValueError, KeyError) as error:
+        name, when = given["name"], given["when"]
+        usable = set(given) == {"name", "when"} and isinstance(when, list) and name.strip()
+    except (AttributeError, KeyError, TypeError):
+        usable = False
+    if not usable or not 1 <= len(when) <= MAX_CONDITIONS:
+        raise ConfigError(
+            "a rule has a name and one to four conditions",
+            field=where,
+            fix='name = "...", when = ["feature > 0.5"]',
+        )
+    return Rule(name, tuple(_condition(text, where) for text in when))
+
+
+def _condition(text: Any, where: str) -> tuple[str, bool, float]:
+    try:
+        # From the right: a column, and so a feature, may have spaces in its name.
+        name, sign, threshold = text.rsplit(maxsplit=2)
+        limit = float(threshold)
+        if not abs(limit) <= LARGEST_THRESHOLD:
+            raise ValueError(f"{limit} is not a finite threshold")
+        return name.strip(), {">": True, "<=": False}[sign], limit
+    except (AttributeError, ValueError, KeyError) as error:
         raise ConfigError(
             f"{text!r} is not a condition", field=where, fix='"feature > 0.5" or "feature <= 2"'
         ) from error
 
 
 def rule_arrays(rules: Sequence[Rule], names: Sequence[str]) -> RuleArrays:
-    """The rules in a form that compiled code can walk."""
+    """The rules in a form that compiled code can walk.
+
+    Thresholds are rounded to float32, as features are: a value that is written like its threshold is
+    then equal to it.
+    """
     shape = (len(rules), MAX_CONDITIONS)
     arrays = RuleArrays(np.full(shape, -1, np.int64), np.zeros(shape, np.bool_), np.zeros(shape))
     for row, rule in enumerate(rules):
         for column, (name, above, threshold) in enumerate(rule.conditions):
             arrays.feature[row, column] = list(names).index(name)
             arrays.above[row, column] = above
-            arrays.threshold[row, column] = threshold
+            arrays.threshold[row, column] = np.float32(threshold)
     return arrays
 
 

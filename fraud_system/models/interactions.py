@@ -1,5 +1,7 @@
 """Second-degree interactions: what makes a linear model see that two things happen together."""
 
+from collections.abc import Sequence
+
 from river import base
 
 
@@ -18,8 +20,9 @@ class Interactions(base.Transformer):
     {'a': 2.0}
     """
 
-    def __init__(self, pairs: tuple[tuple[str, str], ...] = ()) -> None:
-        self.pairs = pairs
+    def __init__(self, pairs: Sequence[tuple[str, str]] = ()) -> None:
+        # A list, because river's `clone` takes a tuple for a class with its parameters.
+        self.pairs = list(pairs)
 
     def transform_one(self, x: dict[str, float]) -> dict[str, float]:
         """The features and their products."""

@@ -1,4 +1,9 @@
-"""Bounds standardised features smoothly, so that one wild value cannot drag the weights away."""
+"""Bounds standardised features smoothly, so that one wild value cannot drag the weights away.
+
+The scaler before it still learns the wild value, and forgets nothing: one row in a thousand that is 1,000
+times too large flattens every later value to nearly 0 (tests/oracle/test_baseline_statistics.py has the
+stream). Columns with long tails want a logarithm before they come here, as amounts have.
+"""
 
 import math
 
