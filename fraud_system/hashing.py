@@ -58,8 +58,22 @@ def get(index: Any, key: Any) -> int:
 
 
 @compiled
+def contains(keys: Any, key: Any) -> bool:
+    """Whether `key` is among an index's `keys`; 0 never is."""
+    mask = np.uint64(len(keys) - 1)
+    place = np.uint64(key) & mask
+    while keys[place] != 0:
+        if keys[place] == key:
+            return True
+        place = (place + np.uint64(1)) & mask
+    return False
+
+
+@compiled
 def put(index: Any, key: Any, value: Any) -> None:
-    """Store or replace; the caller has made room (`with_room`)."""
+    """Store or replace; the caller has made room (`with_room`). Key 0 is not stored."""
+    if key == 0:
+        return
     mask = np.uint64(len(index.keys) - 1)
     place = np.uint64(key) & mask
     while index.keys[place] != 0 and index.keys[place] != key:
@@ -73,6 +87,8 @@ def put(index: Any, key: Any, value: Any) -> None:
 @compiled
 def remove(index: Any, key: Any) -> None:
     """Forget `key` if it is there, closing the gap so that no tombstones gather (Knuth 6.4, R)."""
+    if key == 0:
+        return
     mask = np.uint64(len(index.keys) - 1)
     one = np.uint64(1)
     gap = np.uint64(key) & mask

@@ -18,12 +18,12 @@ MAX_ID_BYTES = 64
 
 
 def key_of(text: str) -> int:
-    """The key of one id (BLAKE2b, 8 bytes, little endian).
+    """The key of one id (BLAKE2b, 8 bytes, little endian); never 0, which stands for unknown.
 
     >>> key_of("card-1") == key_of("card-1"), key_of("card-1") == key_of("card-2")
     (True, False)
     """
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") or 1
 
 
 def keys_of(texts: Iterable[str]) -> NDArray[np.uint64]:

@@ -10,17 +10,13 @@ import numpy as np
 
 from fraud_system.compiled import compiled
 from fraud_system.events import NEVER_US, Action, Resolution
-from fraud_system.features.state import (
+from fraud_system.features.layout import (
     ATTEMPT_CLOCK,
-    HISTOGRAM_BINS,
-    HISTOGRAM_STEP,
     LABEL_CLOCK,
     LAST_FRAUD,
     LAST_LEGITIMATE,
-    MAX_ENTITIES,
-    MAX_MEETINGS,
-    QUANTILE_REFRESH_EVERY,
 )
+from fraud_system.features.state import HISTOGRAM_BINS, HISTOGRAM_STEP, QUANTILE_REFRESH_EVERY
 from fraud_system.hashing import clear, get, mix_with, put
 
 APPROVE = int(Action.APPROVE)
@@ -78,7 +74,7 @@ def absorb_transaction(
     """Count one attempt for each of its entities; `rows` (-1 for new) is completed in place."""
     for entity in range(len(keys)):
         if rows[entity] < 0 and keys[entity] != 0:
-            if state.used[0] >= MAX_ENTITIES:
+            if state.used[0] >= state.max_entities[0]:
                 state.beyond_bound[0] += 1
                 continue
             rows[entity] = state.used[0]
@@ -108,8 +104,11 @@ def absorb_meetings(state: Any, meetings: Any, keys: Any) -> None:
         key = meeting_key(meetings, pair, keys)
         if key == 0:
             continue
-        if state.young.size[0] >= MAX_MEETINGS:
-            state.old.keys[:] = state.young.keys
+        if get(state.young, key) >= 0:
+            continue
+        if state.young.size[0] >= state.max_meetings[0]:
+            for place in range(len(state.young.keys)):
+                state.old.keys[place] = state.young.keys[place]
             state.old.size[0] = state.young.size[0]
             clear(state.young)
         put(state.young, key, 1)
@@ -157,7 +156,11 @@ def absorb_label(
     """Count one resolved label for each entity of its transaction.
 
     A first resolution counts one label; a fraud also one fraud. A late fraud (matured before) adds its
-    fraud only. A reversal takes its fraud back, decayed since `resolved_us`; the marks stay.
+    fraud only. A reversal takes its fraud back, decayed since `resolved_us`; marks and run stay.
+
+    The run counts the frauds that became known while no later transaction was known as legitimate; it
+    ends when a transaction matures that is later than every known fraud. So it is 0 exactly where the
+    latest known label is legitimate, whatever the order in which labels come.
     """
     for entity in range(len(rows)):
         row = rows[entity]
@@ -180,7 +183,9 @@ def absorb_label(
                 sums[frauds + scale] = max(0.0, sums[frauds + scale] - left)
         if resolution == FRAUD or resolution == LATE_FRAUD:
             times_us[LAST_FRAUD] = max(times_us[LAST_FRAUD], transaction_us)
-            sums[run] += 1.0
+            # A late fraud carries its own mark of having matured: at a tie it is fraud.
+            if transaction_us >= times_us[LAST_LEGITIMATE]:
+                sums[run] += 1.0
         elif resolution == MATURED:
             times_us[LAST_LEGITIMATE] = max(times_us[LAST_LEGITIMATE], transaction_us)
             if transaction_us > times_us[LAST_FRAUD]:

@@ -6,12 +6,13 @@
     label_scales = ["7d", "30d"]         # decayed counters of resolved labels
 
     [[features]]
-    kind = "count"                       # one of KINDS below
+    kind = "count"                       # one of `kinds.KINDS`
     entity = "card"
     scale = ["1h", "1d"]                 # a list stands for one feature each
 
 A feature whose entity the data does not have is left out (`FeatureList.left_out` names it), so one
-list serves data with cards, with terminals, with both and with neither.
+list serves data with cards, with terminals, with both and with neither. Numeric columns follow the
+declared features as they are, categorical ones as `CATEGORY_BUCKETS` hashed 0/1 features each.
 """
 
 import itertools
@@ -21,109 +22,35 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fraud_system.errors import ConfigError
+from fraud_system.features.kinds import CATEGORY_BUCKETS, KINDS, OPCODES, KindSpec
+from fraud_system.features.scales import seconds
+from fraud_system.toml_section import suggestion
 
-UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+__all__ = [
+    "CATEGORY_BUCKETS",
+    "KINDS",
+    "OPCODES",
+    "Entity",
+    "Feature",
+    "FeatureList",
+    "KindSpec",
+    "load_features",
+    "seconds",
+]
 
-
-@dataclass(frozen=True)
-class KindSpec:
-    """What a kind of feature needs, its unit and what it is, in words (used in reasons and reports).
-
-    Args:
-        needs: which of entity, scale, label_scale, approved_scale, long_scale, quantile, other, column,
-            bucket the declaration must give.
-        unit: of the value.
-        words: a template over those needs.
-    """
-
-    needs: tuple[str, ...]
-    unit: str
-    words: str
-
-
-KINDS: dict[str, KindSpec] = {
-    "log_amount": KindSpec((), "log(1+amount)", "amount"),
-    "amount_beyond": KindSpec(
-        ("quantile",), "log ratio", "amount beyond the {quantile} quantile so far"
-    ),
-    "amount_exceeds": KindSpec(("quantile",), "0/1", "amount above the {quantile} quantile so far"),
-    "hour_sin": KindSpec((), "-1..1", "time of day (sine)"),
-    "hour_cos": KindSpec((), "-1..1", "time of day (cosine)"),
-    "is_night": KindSpec((), "0/1", "between 0 and 6 o'clock"),
-    "is_weekend": KindSpec((), "0/1", "Saturday or Sunday"),
-    "count": KindSpec(("entity", "scale"), "log(1+count)", "attempts by this {entity} in {scale}"),
-    "total": KindSpec(("entity", "scale"), "log(1+amount)", "spent by this {entity} in {scale}"),
-    "approved_count": KindSpec(
-        ("entity", "approved_scale"),
-        "log(1+count)",
-        "approved attempts by this {entity} in {approved_scale}",
-    ),
-    "amount_to_mean": KindSpec(
-        ("entity", "scale"), "log ratio", "amount against the {entity}'s mean in {scale}"
-    ),
-    "amount_to_largest": KindSpec(
-        ("entity",), "log ratio", "amount against the {entity}'s largest so far"
-    ),
-    "velocity": KindSpec(
-        ("entity", "scale", "long_scale"),
-        "log ratio",
-        "pace of this {entity} in {scale} against {long_scale}",
-    ),
-    "time_since_last": KindSpec(
-        ("entity",), "log(1+seconds)", "time since the {entity} was last seen"
-    ),
-    "is_new": KindSpec(("entity",), "0/1", "first time this {entity} is seen"),
-    "first_meeting": KindSpec(
-        ("entity", "other"), "0/1", "first time this {entity} meets this {other}"
-    ),
-    "fraud_rate": KindSpec(
-        ("entity", "label_scale"),
-        "log odds",
-        "known fraud rate of this {entity} in {label_scale}",
-    ),
-    "fraud_count": KindSpec(
-        ("entity", "label_scale"),
-        "log(1+count)",
-        "known frauds of this {entity} in {label_scale}",
-    ),
-    "fraud_recency": KindSpec(
-        ("entity", "label_scale"),
-        "exp(-time/scale)",
-        "how recent the last known fraud of this {entity} is, over {label_scale}",
-    ),
-    "legitimate_recency": KindSpec(
-        ("entity", "label_scale"),
-        "exp(-time/scale)",
-        "how recent the last known legitimate payment of this {entity} is, over {label_scale}",
-    ),
-    "fraud_is_latest": KindSpec(
-        ("entity",), "0/1", "the last known label of this {entity} is fraud"
-    ),
-    "fraud_run": KindSpec(
-        ("entity",), "log(1+count)", "run of known frauds at this {entity} without a legitimate one"
-    ),
-    "numeric": KindSpec(("column",), "as given", "{column}"),
-    "category": KindSpec(("column", "bucket"), "0/1", "{column} in bucket {bucket}"),
+COUNTERS = ("scales", "approved_scales", "label_scales")
+# Which of an entity's counters each need reads.
+COUNTERS_OF_NEED = {
+    "scale": "scales",
+    "long_scale": "scales",
+    "label_scale": "label_scales",
+    "approved_scale": "approved_scales",
 }
-OPCODES = {kind: code for code, kind in enumerate(KINDS)}
-CATEGORY_BUCKETS = 8
-
-
-def seconds(text: str, where: str = "scale") -> int:
-    """A time scale in seconds.
-
-    >>> seconds("90s"), seconds("7d")
-    (90, 604800)
-    """
-    number, unit = text[:-1], text[-1:]
-    if unit not in UNITS_S or not number.isdigit() or int(number) == 0:
-        raise ConfigError(f"{text!r} is not a time scale", field=where, fix='e.g. "1h" or "30d"')
-    return int(number) * UNITS_S[unit]
 
 
 @dataclass(frozen=True)
 class Entity:
-    """The counters that one kind of entity carries; every scale in seconds, each tuple may be empty."""
+    """The counters that one kind of entity carries, as time scales; each tuple may be empty."""
 
     name: str
     scales: tuple[str, ...] = ()
@@ -213,20 +140,24 @@ def load_features(
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not TOML: {error}", field="features") from error
-    unknown = set(raw) - {"entities", "features", "interactions"}
-    if unknown:
-        raise ConfigError(f"unknown key {min(unknown)!r}", field="features", fix="remove it")
-    declared = {name: _entity(name, given) for name, given in raw.get("entities", {}).items()}
-    present, left_out = [], []
-    for index, given in enumerate(raw.get("features", [])):
-        for feature in _expand(given, f"features[{index}]"):
+    for key in raw:
+        if key not in ("entities", "features", "interactions"):
+            raise ConfigError(f"unknown key {key!r}", field="features", fix="remove it")
+    tables = _expect(raw.get("entities", {}), dict, "entities", "write [entities.card]")
+    declared = {name: _entity(name, given) for name, given in tables.items()}
+    present: list[Feature] = []
+    left_out: list[str] = []
+    listed = _expect(raw.get("features", []), list, "features", "write [[features]]")
+    for index, given in enumerate(listed):
+        where = f"features[{index}]"
+        for feature in _expand(_expect(given, dict, where, "write [[features]]"), where):
             options = dict(feature.options)
-            wanted = [options[key] for key in ("entity", "other") if key in options]
-            if set(wanted) - set(entities):
+            wanted = {options[key] for key in ("entity", "other") if key in options}
+            if wanted - set(entities):
                 left_out.append(feature.name)
-                continue
-            _check_scales(feature, declared, f"features[{index}]")
-            present.append(feature)
+            else:
+                _check(feature, declared, where)
+                present.append(feature)
     present += [Feature("numeric", (("column", name),)) for name in numeric]
     present += [
         Feature("category", (("column", name), ("bucket", str(bucket))))
@@ -249,78 +180,107 @@ def load_features(
     )
 
 
-def _entity(name: str, given: dict[str, Any]) -> Entity:
-    unknown = set(given) - {"scales", "approved_scales", "label_scales"}
-    if unknown:
-        raise ConfigError(f"unknown key {min(unknown)!r}", field=f"entities.{name}")
-    for key, scales in given.items():
-        for scale in scales:
-            seconds(scale, f"entities.{name}.{key}")
+def _expect(given: Any, kind: type, where: str, fix: str) -> Any:
+    if not isinstance(given, kind):
+        words = "a table" if kind is dict else "a list"
+        raise ConfigError(f"must be {words}, not {given!r}", field=where, fix=fix)
+    return given
+
+
+def _entity(name: str, given: Any) -> Entity:
+    where = f"entities.{name}"
+    for key, scales in _expect(given, dict, where, f"write [{where}]").items():
+        if key not in COUNTERS:
+            raise ConfigError(f"unknown key {key!r}", field=where, fix=suggestion(key, COUNTERS))
+        here = f"{where}.{key}"
+        seen = set()
+        for scale in _expect(scales, list, here, f'write {key} = ["1d"]'):
+            span_s = seconds(str(scale), here)
+            if span_s in seen:
+                raise ConfigError(f"{scale} is there twice", field=here, fix="keep one")
+            seen.add(span_s)
     return Entity(name, **{key: tuple(scales) for key, scales in given.items()})
 
 
 def _expand(given: dict[str, Any], where: str) -> list[Feature]:
     """One feature for each combination of the lists that a declaration gives."""
     kind = given.get("kind")
-    if kind not in KINDS or kind in ("numeric", "category"):
-        raise ConfigError(f"unknown kind {kind!r}", field=where, fix=f"one of {sorted(KINDS)}")
-    needs = KINDS[kind].needs
+    declarable = [each for each in KINDS if each not in ("numeric", "category")]
+    if kind not in declarable:
+        fix = suggestion(str(kind), declarable)
+        raise ConfigError(f"unknown kind {kind!r}", field=f"{where}.kind", fix=fix)
     # A declaration says "scale" whichever counters it reads; the kind knows which.
     keys = {
-        need: "scale" if need.endswith("_scale") and need != "long_scale" else need
-        for need in needs
+        need: "scale" if need in ("label_scale", "approved_scale") else need
+        for need in KINDS[kind].needs
     }
-    surplus = set(given) - {"kind", *keys.values()}
-    missing = set(keys.values()) - set(given)
-    if surplus or missing:
-        raise ConfigError(
-            f"{kind} needs {sorted(keys.values())}", field=where, fix="give just these keys"
-        )
-    choices = []
-    for need, key in keys.items():
-        values = given[key] if isinstance(given[key], list) else [given[key]]
-        choices.append([(need, str(value)) for value in values])
+    if set(given) != {"kind", *keys.values()}:
+        wanted = ", ".join(keys.values()) or "nothing else"
+        raise ConfigError(f"{kind} needs {wanted}", field=where, fix="give just these keys")
+    choices = [
+        [(need, value) for value in _choices(given[key], key, f"{where}.{key}")]
+        for need, key in keys.items()
+    ]
     return [Feature(kind, options) for options in itertools.product(*choices)]
 
 
-def _check_scales(feature: Feature, declared: dict[str, Entity], where: str) -> None:
+def _choices(given: Any, key: str, where: str) -> list[str]:
+    """One text, or a list of them; quantiles may be numbers."""
+    values = given if isinstance(given, list) else [given]
+    if not values:
+        raise ConfigError("must not be empty", field=where, fix="give a text or a list of texts")
+    if key == "quantile":
+        return [_quantile(value, where) for value in values]
+    for value in values:
+        if not isinstance(value, str):
+            raise ConfigError(f"must be text, not {value!r}", field=where, fix="write it in quotes")
+    return values
+
+
+def _quantile(given: Any, where: str) -> str:
+    """The same text for 0.5, "0.5" and "0.50": it becomes part of the feature's name."""
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = 0.0
+    if isinstance(given, bool) or not 0.0 < value < 1.0:
+        raise ConfigError(
+            f"must be a number between 0 and 1, not {given!r}", field=where, fix='e.g. "0.99"'
+        )
+    return str(value)
+
+
+def _check(feature: Feature, declared: dict[str, Entity], where: str) -> None:
+    """The entity keeps what the feature reads, and the feature can vary."""
     options = dict(feature.options)
-    entity = declared.get(options.get("entity", ""))
-    attributes = {
-        "scale": "scales",
-        "long_scale": "scales",
-        "label_scale": "label_scales",
-        "approved_scale": "approved_scales",
-    }
-    for need, attribute in attributes.items():
-        if need not in options:
-            continue
-        have = getattr(entity, attribute) if entity else ()
-        if options[need] not in have:
+    name = options.get("entity", "")
+    for need, counters in COUNTERS_OF_NEED.items():
+        have = getattr(declared.get(name, Entity(name)), counters)
+        if need in options and options[need] not in have:
             raise ConfigError(
                 f"{feature.name} reads {options[need]}, but the entity keeps {list(have)}",
-                field=where,
-                fix=f"add it to entities.{options['entity']}.{attribute}",
+                field=f"{where}.{'long_scale' if need == 'long_scale' else 'scale'}",
+                fix=f"add it to entities.{name}.{counters}",
             )
-    if "quantile" in options and not 0.0 < float(options["quantile"]) < 1.0:
-        raise ConfigError("must be between 0 and 1", field=f"{where}.quantile")
+    if "long_scale" in options and seconds(options["long_scale"]) <= seconds(options["scale"]):
+        raise ConfigError("must be longer than scale", field=f"{where}.long_scale")
+    if options.get("other") == name:
+        raise ConfigError("must be another entity", field=f"{where}.other")
 
 
-def _pairs(
-    given: list[list[str]], names: list[str], left_out: list[str]
-) -> tuple[tuple[str, str], ...]:
+def _pairs(given: Any, names: list[str], left_out: list[str]) -> tuple[tuple[str, str], ...]:
     """Declared interactions between features that are there; `*` at the end matches a prefix."""
+    position = {name: index for index, name in enumerate(names)}
     pairs: dict[tuple[str, str], None] = {}
-    for index, declared in enumerate(given):
+    for index, declared in enumerate(_expect(given, list, "interactions", 'write [["a", "b"]]')):
         where = f"interactions[{index}]"
-        if len(declared) != 2:
+        usable = isinstance(declared, list) and all(isinstance(each, str) for each in declared)
+        if not usable or len(declared) != 2:
             raise ConfigError("an interaction is a pair", field=where, fix='["a", "b"]')
         sides = [_matching(pattern, names, left_out, where) for pattern in declared]
         for left, right in itertools.product(*sides):
-            if names.index(left) <= names.index(right):
-                pairs[left, right] = None
-            else:
-                pairs[right, left] = None
+            earlier, later = sorted((left, right), key=position.__getitem__)
+            pairs[earlier, later] = None
     return tuple(pairs)
 
 
@@ -331,5 +291,6 @@ def _matching(pattern: str, names: list[str], left_out: list[str], where: str) -
     found = [name for name in names if matches(name)]
     # A pattern may match nothing (data without that column); a name that is spelled out must exist.
     if not found and not pattern.endswith("*") and not any(matches(name) for name in left_out):
-        raise ConfigError(f"no feature is called {pattern!r}", field=where)
+        fix = suggestion(pattern, names)
+        raise ConfigError(f"no feature is called {pattern!r}", field=where, fix=fix)
     return found

@@ -8,6 +8,10 @@ Formulas, with t the known time of the transaction, a its amount and every count
     fraud_rate       log odds of (f + 0.005 * 20) / (n + 20)
     recency          exp(-(t - last) / scale), 0 when there is none
 
+`last` is the time of the latest transaction known as fraud (as legitimate), not of its label. Of an
+entity that was never seen, counters and labels are 0 and comparisons with them are 0 too. A missing
+category (key 0) is in no bucket; a missing number stays nan.
+
 The calendar features use the sender's clock (it is the customer's night that counts), in UTC.
 """
 
@@ -25,8 +29,8 @@ from fraud_system.features.counters import (
     seconds_between,
 )
 from fraud_system.features.declaration import CATEGORY_BUCKETS, OPCODES
-from fraud_system.features.state import ATTEMPT_CLOCK, LAST_FRAUD, LAST_LEGITIMATE
-from fraud_system.hashing import get
+from fraud_system.features.layout import ATTEMPT_CLOCK, LAST_FRAUD, LAST_LEGITIMATE
+from fraud_system.hashing import contains
 from fraud_system.keys import mix
 
 RATE_PRIOR, RATE_STRENGTH = 0.005, 20.0
@@ -34,15 +38,12 @@ NEVER_SEEN_S = 90.0 * 86_400.0
 
 LOG_AMOUNT, AMOUNT_BEYOND = OPCODES["log_amount"], OPCODES["amount_beyond"]
 AMOUNT_EXCEEDS = OPCODES["amount_exceeds"]
-HOUR_SIN, HOUR_COS = OPCODES["hour_sin"], OPCODES["hour_cos"]
-IS_NIGHT, IS_WEEKEND = OPCODES["is_night"], OPCODES["is_weekend"]
-COUNT, TOTAL, APPROVED_COUNT = OPCODES["count"], OPCODES["total"], OPCODES["approved_count"]
+HOUR_SIN, HOUR_COS, IS_NIGHT = OPCODES["hour_sin"], OPCODES["hour_cos"], OPCODES["is_night"]
 AMOUNT_TO_MEAN, AMOUNT_TO_LARGEST = OPCODES["amount_to_mean"], OPCODES["amount_to_largest"]
 VELOCITY, TIME_SINCE_LAST = OPCODES["velocity"], OPCODES["time_since_last"]
 IS_NEW, FIRST_MEETING = OPCODES["is_new"], OPCODES["first_meeting"]
-FRAUD_RATE, FRAUD_COUNT = OPCODES["fraud_rate"], OPCODES["fraud_count"]
+FRAUD_RATE, FRAUD_IS_LATEST = OPCODES["fraud_rate"], OPCODES["fraud_is_latest"]
 FRAUD_RECENCY, LEGITIMATE_RECENCY = OPCODES["fraud_recency"], OPCODES["legitimate_recency"]
-FRAUD_IS_LATEST, FRAUD_RUN = OPCODES["fraud_is_latest"], OPCODES["fraud_run"]
 NUMERIC, CATEGORY = OPCODES["numeric"], OPCODES["category"]
 
 
@@ -75,34 +76,67 @@ def encode(
             elapsed_s[entity] = min(seconds_between(last_us, now_us), NEVER_SEEN_S)
             bring_up_to_date(state, layout, entity, rows[entity], now_us)
             bring_labels_up_to_date(state, layout, entity, rows[entity], now_us)
+    # The loop hands over single arrays, never `state`: counting the references of all its arrays at
+    # every call cost twenty times the arithmetic.
+    sums, times_us, edges, young, old = (
+        state.sums,
+        state.times_us,
+        state.edges,
+        state.young.keys,
+        state.old.keys,
+    )
     log_amount = np.log1p(amount)
     for index in range(len(program.opcode)):
         opcode, entity = program.opcode[index], program.entity[index]
-        if entity >= 0:
-            value = _of_entity(
-                state, layout, program, meetings, keys, rows, elapsed_s, log_amount, now_us, index
+        place, second = program.place[index], program.second[index]
+        if entity < 0:
+            value = _of_transaction(
+                opcode, place, second, edges, numeric, categories, log_amount, event_us
             )
-        elif opcode == NUMERIC:
-            value = numeric[program.place[index]]
-        elif opcode == CATEGORY:
-            bucket = mix(categories[program.place[index]]) % np.uint64(CATEGORY_BUCKETS)
-            value = 1.0 if bucket == np.uint64(program.second[index]) else 0.0
+        elif opcode == TIME_SINCE_LAST:
+            value = np.log1p(elapsed_s[entity])
+        elif opcode == IS_NEW:
+            value = 1.0 if rows[entity] < 0 else 0.0
+        elif opcode == FIRST_MEETING:
+            key = meeting_key(meetings, place, keys)
+            value = 0.0 if contains(young, key) or contains(old, key) else 1.0
+        elif rows[entity] < 0:
+            value = log_odds_of_fraud(0.0, 0.0) if opcode == FRAUD_RATE else 0.0
+        elif opcode == FRAUD_RECENCY or opcode == LEGITIMATE_RECENCY:
+            value = _recency(times_us[rows[entity], place], now_us, program.scale_s[index])
+        elif opcode == FRAUD_IS_LATEST:
+            value = _fraud_is_latest(times_us[rows[entity]])
         else:
-            value = _of_transaction(state, program, index, log_amount, event_us)
+            scale_s, long_scale_s = program.scale_s[index], program.long_scale_s[index]
+            value = _of_counters(
+                opcode, sums[rows[entity]], place, second, scale_s, long_scale_s, log_amount
+            )
         out[index] = value
 
 
 @compiled
 def _of_transaction(
-    state: Any, program: Any, index: int, log_amount: float, event_us: int
+    opcode: int,
+    place: int,
+    second: int,
+    edges: Any,
+    numeric: Any,
+    categories: Any,
+    log_amount: float,
+    event_us: int,
 ) -> float:
-    opcode = program.opcode[index]
+    if opcode == NUMERIC:
+        return numeric[place]
+    if opcode == CATEGORY:
+        category = categories[place]
+        bucket = mix(category) % np.uint64(CATEGORY_BUCKETS)
+        return 1.0 if category != 0 and bucket == np.uint64(second) else 0.0
     if opcode == LOG_AMOUNT:
         return log_amount
     if opcode == AMOUNT_BEYOND:
-        return max(0.0, log_amount - state.edges[program.place[index]])
+        return max(0.0, log_amount - edges[place])
     if opcode == AMOUNT_EXCEEDS:
-        return 1.0 if log_amount > state.edges[program.place[index]] else 0.0
+        return 1.0 if log_amount > edges[place] else 0.0
     day_share = (event_us % DAY_US) / DAY_US
     if opcode == HOUR_SIN:
         return np.sin(2.0 * np.pi * day_share)
@@ -115,79 +149,37 @@ def _of_transaction(
 
 
 @compiled
-def _of_entity(
-    state: Any,
-    layout: Any,
-    program: Any,
-    meetings: Any,
-    keys: Any,
-    rows: Any,
-    elapsed_s: Any,
+def _of_counters(
+    opcode: int,
+    sums: Any,
+    place: int,
+    second: int,
+    scale_s: float,
+    long_scale_s: float,
     log_amount: float,
-    now_us: int,
-    index: int,
 ) -> float:
-    opcode, entity = program.opcode[index], program.entity[index]
-    place = program.place[index]
-    row = rows[entity]
-    if opcode == TIME_SINCE_LAST:
-        return np.log1p(elapsed_s[entity])
-    if opcode == IS_NEW:
-        return 1.0 if row < 0 else 0.0
-    if opcode == FIRST_MEETING:
-        key = meeting_key(meetings, place, keys)
-        met = key != 0 and (get(state.young, key) >= 0 or get(state.old, key) >= 0)
-        return 0.0 if met else 1.0
-    if opcode >= FRAUD_RATE:
-        return _of_labels(state, layout, program, row, now_us, index)
-    if row < 0:
-        return 0.0
-    sums, scales = state.sums[row], layout.scales[entity]
-    if opcode == COUNT:
-        return np.log1p(sums[place])
-    if opcode == TOTAL:
-        return np.log1p(sums[scales + place])
-    if opcode == APPROVED_COUNT:
-        return np.log1p(sums[2 * scales + place])
+    """Of one entity's `sums`; see `layout.Program` for what is at `place` and `second`."""
     if opcode == AMOUNT_TO_MEAN:
-        # After long silence both counters underflow to 0; then there is no mean to compare with.
-        mean = sums[scales + place] / sums[place] if sums[place] > 1e-12 else np.expm1(log_amount)
-        return log_amount - np.log1p(mean)
+        # After long silence both counters fade to nothing; then there is no mean to compare with.
+        if sums[place] <= 1e-12:
+            return 0.0
+        return log_amount - np.log1p(sums[second] / sums[place])
     if opcode == AMOUNT_TO_LARGEST:
-        largest = 2 * scales + layout.approved[entity] + 2 * layout.labels[entity]
-        return log_amount - np.log1p(sums[largest])
-    # VELOCITY
-    floor = 1.0 / program.long_scale_s[index]
-    short = sums[place] / program.scale_s[index] + floor
-    return np.log(short / (sums[program.second[index]] / program.long_scale_s[index] + floor))
+        return log_amount - np.log1p(sums[place])
+    if opcode == VELOCITY:
+        floor = 1.0 / long_scale_s
+        return np.log((sums[place] / scale_s + floor) / (sums[second] / long_scale_s + floor))
+    if opcode == FRAUD_RATE:
+        return log_odds_of_fraud(sums[place], sums[second])
+    return np.log1p(sums[place])
 
 
 @compiled
-def _of_labels(state: Any, layout: Any, program: Any, row: int, now_us: int, index: int) -> float:
-    opcode, entity = program.opcode[index], program.entity[index]
-    counts = 2 * layout.scales[entity] + layout.approved[entity]
-    frauds = counts + layout.labels[entity]
-    place = program.place[index]
-    if opcode == FRAUD_RATE:
-        fraud, count = RATE_PRIOR * RATE_STRENGTH, RATE_STRENGTH
-        if row >= 0:
-            fraud += state.sums[row, frauds + place]
-            count += state.sums[row, counts + place]
-        # A label may be counted as fraud before its day of maturity: keep the odds finite.
-        return np.log(fraud / max(count - fraud, 0.5))
-    if row < 0:
-        return 0.0
-    if opcode == FRAUD_COUNT:
-        return np.log1p(state.sums[row, frauds + place])
-    last_fraud_us = state.times_us[row, LAST_FRAUD]
-    last_legitimate_us = state.times_us[row, LAST_LEGITIMATE]
-    if opcode == FRAUD_RECENCY:
-        return _recency(last_fraud_us, now_us, program.scale_s[index])
-    if opcode == LEGITIMATE_RECENCY:
-        return _recency(last_legitimate_us, now_us, program.scale_s[index])
-    if opcode == FRAUD_IS_LATEST:
-        return 1.0 if last_fraud_us > last_legitimate_us else 0.0
-    return np.log1p(state.sums[row, frauds + layout.labels[entity] + 1])  # FRAUD_RUN
+def log_odds_of_fraud(frauds: float, labels: float) -> float:
+    """Smoothed: with no label at all, the log odds of RATE_PRIOR."""
+    frauds += RATE_PRIOR * RATE_STRENGTH
+    # A late fraud counts when its label has partly faded: keep the odds finite.
+    return np.log(frauds / max(labels + RATE_STRENGTH - frauds, 0.5))
 
 
 @compiled
@@ -195,3 +187,10 @@ def _recency(last_us: int, now_us: int, scale_s: float) -> float:
     if last_us == NEVER_US:
         return 0.0
     return np.exp(-seconds_between(last_us, now_us) / scale_s)
+
+
+@compiled
+def _fraud_is_latest(times_us: Any) -> float:
+    """The same tie as in `counters.absorb_label`."""
+    last_us = times_us[LAST_FRAUD]
+    return 1.0 if last_us != NEVER_US and last_us >= times_us[LAST_LEGITIMATE] else 0.0

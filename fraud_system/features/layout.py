@@ -5,7 +5,8 @@ Every entity keeps one row of float64 in a shared table:
     | attempts: count x S | attempts: total x S | approved: count x A |
     | labels: count x L | labels: frauds x L | largest amount | run of frauds |
 
-with S, A and L its numbers of scales. Counters decay as exp(-age / scale).
+with S, A and L its numbers of scales. Counters decay as exp(-age / scale). Beside it stand four times
+an entity: two clocks of the counters, two marks.
 """
 
 from typing import NamedTuple
@@ -13,10 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.features.declaration import OPCODES, Entity, FeatureList, seconds
+from fraud_system.features.declaration import OPCODES, Entity, Feature, FeatureList, seconds
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+# Columns of the times: when attempts and labels were last brought up to date, and the marks.
+ATTEMPT_CLOCK, LABEL_CLOCK, LAST_FRAUD, LAST_LEGITIMATE = range(4)
 
 
 class Layout(NamedTuple):
@@ -41,12 +45,12 @@ class Program(NamedTuple):
     """One instruction for each feature; d features.
 
     Args:
-        opcode: (d,) index in `declaration.KINDS`.
+        opcode: (d,) index in `kinds.KINDS`.
         entity: (d,) which entity, or -1.
-        place: (d,) scale, quantile, other entity or column that it reads.
-        second: (d,) long scale or bucket.
-        scale_s: (d,) of `place`, where the formula needs it.
-        long_scale_s: (d,) of `second`.
+        place: (d,) what it reads first: a column of the entity's row or times, or the position of a
+            quantile, a meeting, or a numeric or categorical column.
+        second: (d,) what else it reads: a column of the row, or the bucket.
+        scale_s, long_scale_s: (d,) of the declaration, 1 where there is none.
     """
 
     opcode: Ints
@@ -78,10 +82,8 @@ def compile_layout(features: FeatureList) -> Layout:
 
 def amount_quantiles(features: FeatureList) -> tuple[float, ...]:
     """The quantiles of the amount that the list reads, each once, in order."""
-    found = {
-        dict(f.options)["quantile"] for f in features.features if "quantile" in dict(f.options)
-    }
-    return tuple(sorted(float(text) for text in found))
+    options = [dict(feature.options) for feature in features.features]
+    return tuple(sorted({float(each["quantile"]) for each in options if "quantile" in each}))
 
 
 def meetings(features: FeatureList) -> tuple[tuple[int, int], ...]:
@@ -111,31 +113,68 @@ def compile_program(features: FeatureList) -> Program:
     pairs = meetings(features)
     for index, feature in enumerate(features.features):
         options = dict(feature.options)
-        if "entity" in options:
-            position = names.index(options["entity"])
-            program.entity[index] = position
-            _place_scales(program, index, features.entities[position], options)
-        if "other" in options:
-            program.place[index] = pairs.index((position, names.index(options["other"])))
         if "quantile" in options:
             program.place[index] = quantiles.index(float(options["quantile"]))
-        if feature.kind == "numeric":
+        elif feature.kind == "numeric":
             program.place[index] = features.numeric.index(options["column"])
-        if feature.kind == "category":
+        elif feature.kind == "category":
             program.place[index] = features.categorical.index(options["column"])
             program.second[index] = int(options["bucket"])
+        elif "entity" in options:
+            position = names.index(options["entity"])
+            program.entity[index] = position
+            if "other" in options:
+                pair = (position, names.index(options["other"]))
+                program.place[index] = pairs.index(pair)
+            else:
+                entity = features.entities[position]
+                program.place[index], program.second[index] = _columns(entity, feature)
+            for need, target in SCALE_OF_NEED.items():
+                if need in options:
+                    getattr(program, target)[index] = seconds(options[need])
     return program
 
 
-def _place_scales(program: Program, index: int, entity: Entity, options: dict[str, str]) -> None:
-    for key, attribute in (
-        ("scale", "scales"),
-        ("approved_scale", "approved_scales"),
-        ("label_scale", "label_scales"),
-    ):
-        if key in options:
-            program.place[index] = getattr(entity, attribute).index(options[key])
-            program.scale_s[index] = seconds(options[key])
-    if "long_scale" in options:
-        program.second[index] = entity.scales.index(options["long_scale"])
-        program.long_scale_s[index] = seconds(options["long_scale"])
+SCALE_OF_NEED = {
+    "scale": "scale_s",
+    "label_scale": "scale_s",
+    "approved_scale": "scale_s",
+    "long_scale": "long_scale_s",
+}
+
+
+def _columns(entity: Entity, feature: Feature) -> tuple[int, int]:
+    """What a feature reads of its entity, as in the picture above; -1 for nothing."""
+    options = dict(feature.options)
+    totals = len(entity.scales)
+    approved = totals + len(entity.scales)
+    labels = approved + len(entity.approved_scales)
+    frauds = labels + len(entity.label_scales)
+    largest = frauds + len(entity.label_scales)
+    at = entity.scales.index(options["scale"]) if "scale" in options else 0
+    if "label_scale" in options:
+        at = entity.label_scales.index(options["label_scale"])
+    match feature.kind:
+        case "count":
+            return at, -1
+        case "total":
+            return totals + at, -1
+        case "approved_count":
+            return approved + entity.approved_scales.index(options["approved_scale"]), -1
+        case "amount_to_mean":
+            return at, totals + at
+        case "velocity":
+            return at, entity.scales.index(options["long_scale"])
+        case "amount_to_largest":
+            return largest, -1
+        case "fraud_rate":
+            return frauds + at, labels + at
+        case "fraud_count":
+            return frauds + at, -1
+        case "fraud_run":
+            return largest + 1, -1
+        case "fraud_recency":
+            return LAST_FRAUD, -1
+        case "legitimate_recency":
+            return LAST_LEGITIMATE, -1
+    return -1, -1

@@ -5,11 +5,12 @@ and counted), two generations of at most `MAX_MEETINGS` first meetings, and one 
 `to_arrays` is canonical: it depends on what has happened, never on when the arrays grew.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_system.compiled import compiled
 from fraud_system.events import NEVER_US
 from fraud_system.features.declaration import FeatureList
 from fraud_system.features.layout import amount_quantiles, compile_layout
@@ -17,9 +18,6 @@ from fraud_system.hashing import HashIndex, empty_index, put, with_room
 
 MAX_ENTITIES = 50_000_000
 MAX_MEETINGS = 4_000_000
-
-# Columns of `times_us`: when the decayed attempts and labels were last brought up to date, and marks.
-ATTEMPT_CLOCK, LABEL_CLOCK, LAST_FRAUD, LAST_LEGITIMATE = range(4)
 
 # The amount's histogram: equal steps of log(1 + amount).
 HISTOGRAM_STEP = 0.02
@@ -34,13 +32,15 @@ class FeatureState(NamedTuple):
         lookup: entity key (mixed with the entity's position) -> row.
         row_key: (rows,) uint64, the key of each row.
         sums: (rows, width) float64, see `layout`.
-        times_us: (rows, 4) int64.
+        times_us: (rows, 4) int64, see `layout`.
         used: (1,) rows in use.
-        beyond_bound: (1,) transactions whose new entity found no room.
+        beyond_bound: (1,) how often a transaction's new entity found no room.
         young, old: the last first meetings, in two generations.
         histogram: (HISTOGRAM_BINS,) int64 of log(1 + amount).
         edges: (quantiles,) log(1 + amount) at the declared quantiles so far.
+        quantiles: (quantiles,) the declared ones, ascending.
         since_refresh: (1,) transactions since the edges were brought up to date.
+        max_entities, max_meetings: (1,) the bounds; settings, so no part of a snapshot.
     """
 
     lookup: HashIndex
@@ -55,6 +55,8 @@ class FeatureState(NamedTuple):
     edges: NDArray[np.float64]
     quantiles: NDArray[np.float64]
     since_refresh: NDArray[np.int64]
+    max_entities: NDArray[np.int64]
+    max_meetings: NDArray[np.int64]
 
 
 def empty_state(features: FeatureList, rows: int = 1024) -> FeatureState:
@@ -74,6 +76,8 @@ def empty_state(features: FeatureList, rows: int = 1024) -> FeatureState:
         edges=np.full(len(quantiles), np.inf),
         quantiles=quantiles,
         since_refresh=np.zeros(1, np.int64),
+        max_entities=np.array([MAX_ENTITIES], np.int64),
+        max_meetings=np.array([MAX_MEETINGS], np.int64),
     )
 
 
@@ -82,16 +86,17 @@ def with_room_for(
 ) -> FeatureState:
     """The same state, in larger arrays where this many transactions might not fit."""
     rows, used = len(state.row_key), int(state.used[0])
-    wanted = min(used + transactions * entities, MAX_ENTITIES)
+    most = int(state.max_entities[0])
+    wanted = min(used + transactions * entities, most)
     if wanted > rows:
-        grown = max(rows, wanted - rows)
+        grown = min(max(rows, wanted - rows), most - rows)
         state = state._replace(
             row_key=np.concatenate([state.row_key, np.zeros(grown, np.uint64)]),
             sums=np.concatenate([state.sums, np.zeros((grown, state.sums.shape[1]))]),
             times_us=np.concatenate([state.times_us, np.full((grown, 4), NEVER_US, np.int64)]),
         )
     known = int(max(state.young.size[0], state.old.size[0]))
-    wanted_meetings = min(known + transactions * meetings, MAX_MEETINGS)
+    wanted_meetings = min(known + transactions * meetings, int(state.max_meetings[0]))
     # Both generations keep one capacity, so that one can take the other's place by a plain copy.
     return state._replace(
         lookup=with_room(state.lookup, wanted - used),
@@ -126,12 +131,21 @@ def from_arrays(features: FeatureList, arrays: dict[str, NDArray[np.generic]]) -
     state.used[0] = used
     for name in ("beyond_bound", "histogram", "edges", "since_refresh"):
         getattr(state, name)[:] = arrays[name]
-    lookup = with_room(state.lookup, used)
-    for row, key in enumerate(state.row_key[:used]):
-        put(lookup, key, row)
+    # Both generations keep one capacity, see `with_room_for`.
     most = max(len(arrays["young"]), len(arrays["old"]))
-    young, old = with_room(state.young, most), with_room(state.old, most)
-    for generation, name in ((young, "young"), (old, "old")):
-        for key in arrays[name]:
-            put(generation, key, 1)
-    return state._replace(lookup=lookup, young=young, old=old)
+    state = state._replace(
+        lookup=with_room(state.lookup, used),
+        young=with_room(state.young, most),
+        old=with_room(state.old, most),
+    )
+    _index(state.lookup, state.row_key[:used])
+    _index(state.young, np.array(arrays["young"], np.uint64))
+    _index(state.old, np.array(arrays["old"], np.uint64))
+    return state
+
+
+@compiled
+def _index(index: Any, keys: Any) -> None:
+    """Make each key's position findable."""
+    for position in range(len(keys)):
+        put(index, keys[position], position)

@@ -36,7 +36,7 @@ class BaselineSettings:
 
     prevalence: float = 0.005
     learning_rate: float = 0.1
-    first_gradient: float = 1.0
+    first_gradient: float = 20.0
     intercept_learning_rate: float = 0.03
     squash_limit: float = LIMIT
 

@@ -1,0 +1,65 @@
+"""Keys of ids, and chance as a function of seed and key."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fraud_system.keys import MAX_ID_BYTES, key_of, keys_of, mix, uniform
+
+GAMMA = 0x9E3779B97F4A7C15
+# The first outputs of the published splitmix64 with seed 1234567.
+SPLITMIX = [
+    6457827717110365317,
+    3203168211198807973,
+    9817491932198370423,
+    4593380528125082431,
+    16408922859458223821,
+]
+
+
+def test_mix_is_splitmix64():
+    states = [(1_234_567 + step * GAMMA) % 2**64 for step in range(5)]
+    assert [int(mix(np.uint64(state))) for state in states] == SPLITMIX
+
+
+def test_mix_is_one_to_one_and_moves_every_bit():
+    values = [0, *(2**bit for bit in range(64))]
+    mixed = [int(mix(np.uint64(value))) for value in values]
+    assert len(set(mixed)) == len(values)
+    flipped = [bin(each ^ mixed[0]).count("1") for each in mixed[1:]]
+    assert min(flipped) >= 16
+    assert 30 < np.mean(flipped) < 34
+
+
+@pytest.mark.parametrize("text", ["", "card-1", "Käthe", "名前", "x" * MAX_ID_BYTES])
+def test_a_key_is_eight_bytes_of_blake2b(text):
+    digest = hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest()
+    assert key_of(text) == int.from_bytes(digest, "little") > 0
+    assert keys_of([text, text]).tolist() == [key_of(text)] * 2
+
+
+def test_keys_of_nothing_is_an_empty_column():
+    found = keys_of([])
+    assert found.shape == (0,)
+    assert found.dtype == np.uint64
+
+
+def test_chance_depends_on_seed_and_key_alone():
+    assert uniform(np.uint64(3), np.uint64(4)) == uniform(np.uint64(3), np.uint64(4))
+    assert uniform(np.uint64(3), np.uint64(4)) != uniform(np.uint64(4), np.uint64(3))
+    assert uniform(np.uint64(3), np.uint64(4)) != uniform(np.uint64(3), np.uint64(5))
+
+
+@pytest.mark.parametrize("keys", [np.arange(20_000), np.arange(20_000) << 40], ids=["low", "high"])
+def test_chance_is_uniform_and_seeds_are_unrelated(keys):
+    first, second = (
+        np.array([uniform(np.uint64(seed), key) for key in keys.astype(np.uint64)])
+        for seed in (1, 2)
+    )
+    assert 0.0 <= first.min() < first.max() < 1.0
+    for draws in (first, second, (first - second) % 1.0):
+        assert stats.kstest(draws, "uniform").pvalue > 1e-4
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(len(keys))
+    assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 4 / np.sqrt(len(keys))
