@@ -1,20 +1,70 @@
 """How the core's loops are compiled: one place for the options, and why.
 
 - `cache`: a cold start costs seconds once, not at every start.
-- `error_model="numpy"`: a division by zero gives inf or nan instead of a branch and an exception; every
-  division here is guarded where it matters.
+- `error_model="numpy"`: a division by zero gives inf or nan instead of a branch and an exception;
+  every division here is guarded where it matters.
 - No `fastmath`, no `parallel`: they reorder additions, and the same events must give the same bits.
+
+numba keeps a function's machine code until the *file of that function* changes. But one loop here is
+compiled together with functions of many files, so the code is kept in a directory named after the
+content of all of them: whoever edits one file, or pulls, never runs yesterday's arithmetic.
 """
 
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numba
 
+PACKAGE = Path(__file__).parent
+VERSIONS_KEPT = 3
+
+
+def source_fingerprint(package: Path = PACKAGE) -> str:
+    """Hash of every source file below `package`, by name and content.
+
+    >>> source_fingerprint() == source_fingerprint()
+    True
+    """
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_directory() -> str:
+    """Made beside this file; where that cannot be written to, numba's own choice is left."""
+    home = PACKAGE / "__pycache__"
+    chosen = home / f"compiled-{source_fingerprint()}"
+    try:
+        chosen.mkdir(parents=True, exist_ok=True)
+        chosen.touch()
+        versions = sorted(home.glob("compiled-*"), key=lambda path: path.stat().st_mtime)
+        for old in versions[:-VERSIONS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError:
+        return str(numba.config.CACHE_DIR)
+    return str(chosen)
+
+
+CACHE_DIRECTORY = _cache_directory()
+
+
+@contextmanager
+def _cached_here() -> Iterator[None]:
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = CACHE_DIRECTORY
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
 
 def compiled(function: Any) -> Any:
-    """Compile `function` with the project's options.
-
-    >>> compiled(lambda x: x + 1)(1)
-    2
-    """
-    return numba.njit(function, cache=True, error_model="numpy")
+    """Compile `function` with the project's options."""
+    with _cached_here():
+        return numba.njit(function, cache=True, error_model="numpy")

@@ -17,6 +17,7 @@ from fraud_system.features.encoder import NEVER_SEEN_S, RATE_PRIOR, RATE_STRENGT
 from fraud_system.features.state import HISTOGRAM_BINS, HISTOGRAM_STEP, QUANTILE_REFRESH_EVERY
 
 SPAN_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+SPANS = ("scale", "long_scale", "label_scale", "approved_scale")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -74,30 +75,34 @@ class Oracle:
             for row in range(len(resolved.get("seq", ())))
         ]
 
-    def row(self, payment: Payment) -> list[float]:
-        """All features of one transaction, in order."""
-        return [self.value(feature, payment) for feature in self.features.features]
-
-    def value(self, feature: Feature, now: Payment) -> float:
-        options = dict(feature.options)
+    def row(self, now: Payment) -> list[float]:
+        """All features of one transaction, in order, from what has a smaller seq than it."""
         before = [each for each in self.payments if each.seq < now.seq]
-        if "quantile" in options:
-            return self._beyond(feature.kind, float(options["quantile"]), before, now)
-        if "column" in options:
-            return self._of_column(options, now)
-        if "other" in options:
-            return first_meeting(*(self.entities.index(options[k]) for k in _PAIR), before, now)
-        if "entity" not in options:
-            return of_payment(feature.kind, now)
-        entity = self.entities.index(options["entity"])
-        key = now.keys[entity]
-        own = [each for each in before if each.keys[entity] == key != 0]
-        spans_s = {name: span_s(text) for name, text in options.items() if name.endswith("scale")}
-        if feature.kind in OF_LABELS:
-            labels = [each for each in self.labels if each.seq < now.seq]
-            labels = [each for each in labels if each.of.keys[entity] == key != 0]
-            return OF_LABELS[feature.kind](labels, now, spans_s.get("label_scale", math.nan))
-        return of_attempts(feature.kind, own, now, spans_s)
+        labels = [each for each in self.labels if each.seq < now.seq]
+        own, told = {}, {}
+        for place, name in enumerate(self.entities):
+            key = now.keys[place]
+            own[name] = [each for each in before if each.keys[place] == key != 0]
+            told[name] = [each for each in labels if each.of.keys[place] == key != 0]
+        row = []
+        for feature in self.features.features:
+            options = dict(feature.options)
+            spans_s = {key: span_s(text) for key, text in options.items() if key in SPANS}
+            if "quantile" in options:
+                value = self._beyond(feature.kind, float(options["quantile"]), before, now)
+            elif "column" in options:
+                value = self._of_column(options, now)
+            elif "entity" not in options:
+                value = of_payment(feature.kind, now)
+            elif "other" in options:
+                value = self._first_meeting(options, before, now)
+            elif feature.kind in OF_LABELS:
+                scale_s = spans_s.get("label_scale", math.nan)
+                value = OF_LABELS[feature.kind](told[options["entity"]], now, scale_s)
+            else:
+                value = of_attempts(feature.kind, own[options["entity"]], now, spans_s)
+            row.append(value)
+        return row
 
     def _beyond(self, kind: str, quantile: float, before: list[Payment], now: Payment) -> float:
         refreshed = len(before) - len(before) % QUANTILE_REFRESH_EVERY
@@ -105,14 +110,17 @@ class Oracle:
         excess = math.log1p(now.amount) - edge
         return max(0.0, excess) if kind == "amount_beyond" else float(excess > 0.0)
 
+    def _first_meeting(self, options: Any, before: list[Payment], now: Payment) -> float:
+        left, right = (self.entities.index(options[key]) for key in ("entity", "other"))
+        pair = (now.keys[left], now.keys[right])
+        met = 0 not in pair and any((each.keys[left], each.keys[right]) == pair for each in before)
+        return float(not met)
+
     def _of_column(self, options: dict[str, str], now: Payment) -> float:
         if "bucket" not in options:
             return now.numeric[self.features.numeric.index(options["column"])]
         key = now.categories[self.features.categorical.index(options["column"])]
         return float(key != 0 and splitmix64(key) % CATEGORY_BUCKETS == int(options["bucket"]))
-
-
-_PAIR = ("entity", "other")
 
 
 def span_s(text: str) -> float:
@@ -143,12 +151,6 @@ def of_payment(kind: str, now: Payment) -> float:
         "is_night": float(moment.hour < 6),
         "is_weekend": float(moment.isoweekday() >= 6),
     }[kind]
-
-
-def first_meeting(left: int, right: int, before: list[Payment], now: Payment) -> float:
-    pair = (now.keys[left], now.keys[right])
-    met = 0 not in pair and any((each.keys[left], each.keys[right]) == pair for each in before)
-    return float(not met)
 
 
 def of_attempts(kind: str, own: list[Payment], now: Payment, spans_s: dict[str, float]) -> float:
@@ -228,6 +230,10 @@ def fraud_run(labels: list[Label], now: Payment, _: float) -> float:
     return math.log(1.0 + run)
 
 
+def fraud_run_reaches(labels: list[Label], now: Payment, frauds: float) -> float:
+    return float(round(math.expm1(fraud_run(labels, now, math.nan))) >= frauds)
+
+
 OF_LABELS: dict[str, Any] = {
     "fraud_rate": fraud_rate,
     "fraud_count": lambda *given: math.log(1.0 + standing_frauds(*given)),
@@ -235,6 +241,7 @@ OF_LABELS: dict[str, Any] = {
     "legitimate_recency": recency(fraud=False),
     "fraud_is_latest": fraud_is_latest,
     "fraud_run": fraud_run,
+    "fraud_run_reaches": fraud_run_reaches,
 }
 
 

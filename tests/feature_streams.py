@@ -145,6 +145,10 @@ entity = ["address", "card", "device", "terminal"]
 [[features]]
 kind = "fraud_run"
 entity = ["address", "card", "device", "terminal"]
+[[features]]
+kind = "fraud_run_reaches"
+entity = ["card", "terminal"]
+frauds = [1, "2", 3]
 """
 
 LABELS = LabelSettings(

@@ -225,12 +225,14 @@ def _expand(given: dict[str, Any], where: str) -> list[Feature]:
 
 
 def _choices(given: Any, key: str, where: str) -> list[str]:
-    """One text, or a list of them; quantiles may be numbers."""
+    """One text, or a list of them; quantiles and numbers of frauds may be numbers."""
     values = given if isinstance(given, list) else [given]
     if not values:
         raise ConfigError("must not be empty", field=where, fix="give a text or a list of texts")
     if key == "quantile":
         return [_quantile(value, where) for value in values]
+    if key == "frauds":
+        return [_frauds(value, where) for value in values]
     for value in values:
         if not isinstance(value, str):
             raise ConfigError(f"must be text, not {value!r}", field=where, fix="write it in quotes")
@@ -248,6 +250,16 @@ def _quantile(given: Any, where: str) -> str:
             f"must be a number between 0 and 1, not {given!r}", field=where, fix='e.g. "0.99"'
         )
     return str(value)
+
+
+def _frauds(given: Any, where: str) -> str:
+    """A whole number as text, for the feature's name."""
+    text = str(given)
+    if isinstance(given, bool) or not text.isdecimal() or int(text) not in range(1, 1_001):
+        raise ConfigError(
+            f"must be a whole number from 1 to 1000, not {given!r}", field=where, fix='e.g. "4"'
+        )
+    return str(int(text))
 
 
 def _check(feature: Feature, declared: dict[str, Entity], where: str) -> None:

@@ -43,6 +43,7 @@ AMOUNT_TO_MEAN, AMOUNT_TO_LARGEST = OPCODES["amount_to_mean"], OPCODES["amount_t
 VELOCITY, TIME_SINCE_LAST = OPCODES["velocity"], OPCODES["time_since_last"]
 IS_NEW, FIRST_MEETING = OPCODES["is_new"], OPCODES["first_meeting"]
 FRAUD_RATE, FRAUD_IS_LATEST = OPCODES["fraud_rate"], OPCODES["fraud_is_latest"]
+FRAUD_RUN_REACHES = OPCODES["fraud_run_reaches"]
 FRAUD_RECENCY, LEGITIMATE_RECENCY = OPCODES["fraud_recency"], OPCODES["legitimate_recency"]
 NUMERIC, CATEGORY = OPCODES["numeric"], OPCODES["category"]
 
@@ -171,6 +172,8 @@ def _of_counters(
         return np.log((sums[place] / scale_s + floor) / (sums[second] / long_scale_s + floor))
     if opcode == FRAUD_RATE:
         return log_odds_of_fraud(sums[place], sums[second])
+    if opcode == FRAUD_RUN_REACHES:
+        return 1.0 if sums[place] >= second else 0.0
     return np.log1p(sums[place])
 
 

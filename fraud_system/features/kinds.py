@@ -12,8 +12,8 @@ class KindSpec:
     """What a kind of feature needs, its unit and what it is, in words (used in reasons and reports).
 
     Args:
-        needs: which of entity, scale, label_scale, approved_scale, long_scale, quantile, other, column,
-            bucket the declaration must give.
+        needs: which of entity, scale, label_scale, approved_scale, long_scale, quantile, other, frauds,
+            column, bucket the declaration must give.
         unit: of the value.
         words: a template over those needs.
     """
@@ -83,6 +83,9 @@ KINDS: dict[str, KindSpec] = {
     ),
     "fraud_run": KindSpec(
         ("entity",), "log(1+count)", "run of known frauds at this {entity} without a legitimate one"
+    ),
+    "fraud_run_reaches": KindSpec(
+        ("entity", "frauds"), "0/1", "run of at least {frauds} known frauds at this {entity}"
     ),
     "numeric": KindSpec(("column",), "as given", "{column}"),
     "category": KindSpec(("column", "bucket"), "0/1", "{column} in bucket {bucket}"),

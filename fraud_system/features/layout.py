@@ -173,6 +173,8 @@ def _columns(entity: Entity, feature: Feature) -> tuple[int, int]:
             return frauds + at, -1
         case "fraud_run":
             return largest + 1, -1
+        case "fraud_run_reaches":
+            return largest + 1, int(options["frauds"])
         case "fraud_recency":
             return LAST_FRAUD, -1
         case "legitimate_recency":

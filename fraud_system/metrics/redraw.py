@@ -13,9 +13,9 @@ Bernoulli(p[i]); the work is about 2 sum(p) instead of n. Blocks of large p are 
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
+from fraud_system.compiled import compiled
 from fraud_system.keys import mix
 from fraud_system.metrics.checks import Floats, Integers
 
@@ -55,7 +55,7 @@ def redrawn_sums(
     return sums
 
 
-@numba.njit(cache=True)
+@compiled
 def _draw(probability: Any, coefficient: Any, group: Any, edges: Any, key: Any, sums: Any) -> None:
     for draw in range(sums.shape[0]):
         state = mix(mix(key) ^ np.uint64(draw))
@@ -83,6 +83,6 @@ def _draw(probability: Any, coefficient: Any, group: Any, edges: Any, key: Any, 
                 row += 1
 
 
-@numba.njit(cache=True)
+@compiled
 def _unit(state: Any) -> float:
     return np.float64(mix(state) >> np.uint64(11)) * 2.0**-53

@@ -7,10 +7,10 @@ not, and is not offered here: approximations by bins were measured to be far off
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fraud_system.compiled import compiled
 from fraud_system.metrics.checks import ratio, scored
 from fraud_system.metrics.proper import CLIP
 
@@ -82,7 +82,7 @@ class StreamingScores:
         return float(self._sums[which, 0] + self._sums[which, 1])
 
 
-@numba.njit(cache=True)
+@compiled
 def _add(probability: Any, is_fraud: Any, amount: Any, sums: Any) -> None:
     terms = np.empty(sums.shape[0])
     for row in range(len(probability)):

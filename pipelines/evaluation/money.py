@@ -8,9 +8,9 @@ expectation.
 from dataclasses import asdict, fields
 from typing import Any
 
-import numba
 import numpy as np
 
+from fraud_system.compiled import compiled
 from fraud_system.events import Action, Column
 from fraud_system.metrics import cost_curve, realised_cost
 from fraud_system.policy import PolicyCosts, cheapest_action
@@ -89,7 +89,7 @@ def actions_of(costs: PolicyCosts, probability: Column, amount: Column) -> Colum
     return np.asarray(_cheapest(costs.array(), probability, amount))
 
 
-@numba.njit(cache=True)
+@compiled
 def _cheapest(costs: Any, probability: Any, amount: Any) -> Any:
     actions = np.empty(len(probability), dtype=np.uint8)
     for row in range(len(probability)):

@@ -265,3 +265,16 @@ def test_the_fix_suggests_what_was_meant():
         load_features(feature(kind='"log_amonut"'), [])
     with pytest.raises(ConfigError, match=r"add it to entities\.card\.scales"):
         load_features(COUNT, ["card"])
+
+
+@pytest.mark.parametrize("frauds", ["0", "1001", "-1", "1.5", '"few"', "true", "[[2]]"])
+def test_a_run_is_a_whole_number_of_frauds(frauds):
+    with pytest.raises(ConfigError) as caught:
+        load_features(feature(kind='"fraud_run_reaches"', entity='"card"', frauds=frauds), ["card"])
+    assert caught.value.field == "features[0].frauds"
+
+
+def test_a_run_may_be_given_as_number_or_text():
+    text = feature(kind='"fraud_run_reaches"', entity='"card"', frauds='[1, "4"]')
+    names = load_features(text, ["card"]).names
+    assert names == ("fraud_run_reaches:card:1", "fraud_run_reaches:card:4")
