@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train evaluate replay bench-scaling readme-figures check format test lock clean
+.PHONY: help install run train handbook evaluate replay bench-scaling readme-figures check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.htm
 train: $(READY) ## the same on your own file   DATA=f SCHEMA=s [LABELS=f OUT=dir MODEL=baseline]
 	@$(BIN)/python -m pipelines train --data "$(DATA)" --schema "$(SCHEMA)" $(if $(LABELS),--labels "$(LABELS)") \
 	  --out $(or $(OUT),runs/train) --model $(or $(MODEL),baseline)
+
+handbook: $(READY) ## the Handbook's stream by its own protocol, beside its published figures   DATA=f
+	@$(BIN)/python -m pipelines handbook --data "$(DATA)" --model $(or $(MODEL),baseline)
 
 evaluate: $(READY) ## metrics.json and report.html again, from a run's other files   RUN=dir
 	@$(BIN)/python -m pipelines evaluate --run $(or $(RUN),runs/demo)

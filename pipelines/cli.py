@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError
+from fraud_system.schema import Schema
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.label_files import read_labels
 from pipelines.readers import arrivals, read_transactions
+from pipelines.stream import Stream
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
+from pipelines.table_files import fingerprint
 
 MODELS = ("baseline",)
 
@@ -52,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--model", choices=MODELS, default="baseline")
     train.add_argument("--out", type=Path, default=Path("runs/train"))
     train.set_defaults(job=_train)
+    book = commands.add_parser("handbook", help="the Handbook's stream, by its own protocol")
+    book.add_argument("--data", type=Path, required=True, help="the Handbook's transactions")
+    book.add_argument("--model", choices=MODELS, default="baseline")
+    book.add_argument("--out", type=Path, default=Path("runs/handbook"))
+    book.set_defaults(job=_handbook)
     again = commands.add_parser("evaluate", help="metrics and report again, from a run's files")
     again.add_argument("--run", type=Path, required=True)
     again.set_defaults(job=_evaluate)
@@ -62,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(given: argparse.Namespace) -> None:
-    from pipelines.job import Stream, run_job
+    from pipelines.job import run_job
 
     scenario = SCENARIOS[given.scenario]
     if given.days is not None:
@@ -95,34 +103,48 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _train(given: argparse.Namespace) -> None:
-    from pipelines.job import Stream, run_job
-    from pipelines.table_files import fingerprint
+    from pipelines.job import run_job
 
     schema = read_schema(given.schema)
     settings = settings_of(schema, given.schema.parent)
-    if (given.labels is None) == (schema.columns.label is None):
+    stream = _stream_of_file(given.data, given.labels, schema)
+    _announce(run_job(stream, settings, given.out, "train"))
+
+
+def _stream_of_file(data: Path, labels_file: Path | None, schema: Schema) -> Stream:
+    """The inputs in a user's files, with what was set aside."""
+    if (labels_file is None) == (schema.columns.label is None):
         raise ConfigError(
             "labels must come from exactly one place",
             field="labels",
             fix="name a label column in the schema, or give LABELS=file, not both",
         )
-    print(f"... reading {given.data}", file=sys.stderr)
-    read = read_transactions(given.data, schema)
+    print(f"... reading {data}", file=sys.stderr)
+    read = read_transactions(data, schema)
     labels, set_aside = read.labels, [*read.set_aside, *read.labels_set_aside]
-    if given.labels is not None:
-        labels, labels_set_aside = read_labels(given.labels, schema, read.transactions)
+    if labels_file is not None:
+        labels, labels_set_aside = read_labels(labels_file, schema, read.transactions)
         set_aside += labels_set_aside
-    stream = Stream(
+    return Stream(
         name=schema.name,
         arrivals=arrivals(
-            read.transactions, labels, settings.labels.maturity_s, settings.labels.orphan_wait_s
+            read.transactions, labels, schema.labels.maturity_s, schema.labels.orphan_wait_s
         ),
-        fingerprint=fingerprint(given.data),
+        fingerprint=fingerprint(data),
         rows=read.rows,
         set_aside=[each.as_json() for each in set_aside],
         notes=[each.as_json() for each in read.notes],
     )
-    _announce(run_job(stream, settings, given.out, "train"))
+
+
+def _handbook(given: argparse.Namespace) -> None:
+    from pipelines.handbook.job import run_handbook, table_text, write_results
+
+    schema = read_schema(SCHEMAS / "handbook.toml")
+    settings = settings_of(schema)
+    lines = run_handbook(_stream_of_file(given.data, None, schema), settings, given.out)
+    write_results(lines, Path("results/handbook.json"))
+    print(table_text(lines))
 
 
 def _evaluate(given: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,46 +26,20 @@ from tqdm import tqdm
 from fraud_system import replay
 from fraud_system.engine import Engine
 from fraud_system.errors import ArtefactError
-from fraud_system.events import Arrivals, Column
+from fraud_system.events import Column
 from fraud_system.learner import Learner
 from fraud_system.ledger import SqliteLedger
 from fraud_system.models.artefact import save_model
 from fraud_system.settings import Settings
-from fraud_system.simulate import Truth
 from pipelines.evaluate import evaluate
 from pipelines.predictions import add_truth, read_predictions, write_predictions
 from pipelines.report import write_report
+from pipelines.stream import Stream
 from pipelines.tracking import log_run
 
 BATCH_EVENTS = 8_192
 LEDGER = "ledger.sqlite"
 PACKAGES = ("numpy", "numba", "river", "scikit-learn", "pandas", "mlflow", "evidently")
-
-
-@dataclass
-class Stream:
-    """What a run is made of.
-
-    Args:
-        name: of the data set.
-        arrivals: the inputs, in known-time order.
-        fingerprint: SHA-256 of where they came from.
-        rows: of the source, kept or not.
-        seed: of the simulator, or None.
-        drift_marks: moments of known change, {"time": iso, "what": text}.
-        set_aside, notes: as JSON, from the reader.
-        truth: of a simulator, one row a transaction.
-    """
-
-    name: str
-    arrivals: Arrivals
-    fingerprint: str
-    rows: int
-    seed: int | None = None
-    drift_marks: list[dict[str, str]] = field(default_factory=list)
-    set_aside: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[dict[str, Any]] = field(default_factory=list)
-    truth: Truth | None = None
 
 
 def run_job(stream: Stream, settings: Settings, out: Path, command: str) -> Path:
