@@ -130,7 +130,7 @@ def read_frame(data: bytes, where: str) -> PickledFrame:
 
 def _need(holds: bool, what: str) -> None:
     if not holds:
-        raise ValueError(f"{what} was expected")
+        raise ValueError(f"expected {what}")
 
 
 def _is(value: Any, kind: str) -> bool:
@@ -173,7 +173,8 @@ def _parts(blocks: Sequence[tuple[Any, Any]], columns: int) -> tuple[Any, ...]:
 
 def _index_names(index: Any) -> tuple[str, ...]:
     _need(_is(index, "index"), "an Index of the columns")
-    data = index.arguments[1]["data"]
+    data = index.arguments[1].get("data")
+    _need(data is not None, "columns with names")
     names = (_texts(data) if _is(data, "texts") else _array(data)).tolist()
     _need(all(type(name) is str for name in names), "texts as the names of the columns")
     return tuple(names)

@@ -13,6 +13,7 @@ is for the caller to find out (`pandas_pickles`).
 """
 
 import pickletools
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,7 @@ def read_values(data: bytes, allowed: Collection[Named], where: str) -> Any:
     """The value that a pickle holds.
 
     Args:
-        data: the pickle, protocol 2 to 5, without out-of-band buffers.
+        data: the pickle, protocol 3 to 5, without out-of-band buffers.
         allowed: the globals that it may name.
         where: the name of the file, for the error messages.
 
@@ -71,10 +72,11 @@ def read_values(data: bytes, allowed: Collection[Named], where: str) -> Any:
     """
     machine = _Machine(frozenset(allowed), where)
     try:
-        for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-            if step >= MAX_STEPS:
-                raise DataError(f"more than {MAX_STEPS} steps: not read", field=where, fix=FIX)
-            machine.do(opcode.name, argument)
+        with warnings.catch_warnings(action="ignore"):  # about texts of opcodes that are refused
+            for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+                if step >= MAX_STEPS:
+                    raise DataError(f"more than {MAX_STEPS} steps: not read", field=where, fix=FIX)
+                machine.do(opcode.name, argument)
         (value,) = machine.stack
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DataError(f"a damaged pickle: {error}", field=where, fix="write it again") from error
