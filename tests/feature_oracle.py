@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from feature_streams import Logged
 
 from fraud_system.events import Action, Resolution
-from fraud_system.features.declaration import CATEGORY_BUCKETS, Feature, FeatureList
+from fraud_system.features.declaration import CATEGORY_BUCKETS, FeatureList
 from fraud_system.features.encoder import NEVER_SEEN_S, RATE_PRIOR, RATE_STRENGTH
 from fraud_system.features.state import HISTOGRAM_BINS, HISTOGRAM_STEP, QUANTILE_REFRESH_EVERY
 
@@ -97,8 +97,8 @@ class Oracle:
             elif "other" in options:
                 value = self._first_meeting(options, before, now)
             elif feature.kind in OF_LABELS:
-                scale_s = spans_s.get("label_scale", math.nan)
-                value = OF_LABELS[feature.kind](told[options["entity"]], now, scale_s)
+                given = spans_s.get("label_scale", float(options.get("frauds", math.nan)))
+                value = OF_LABELS[feature.kind](told[options["entity"]], now, given)
             else:
                 value = of_attempts(feature.kind, own[options["entity"]], now, spans_s)
             row.append(value)

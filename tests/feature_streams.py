@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,136 +21,7 @@ ENTITIES = ("device", "card", "address", "terminal")
 NUMERIC = ("distance_km", "age_days")
 CATEGORICAL = ("channel", "country")
 
-EVERY_KIND = """
-[entities.terminal]
-scales = ["7s", "90m", "100d"]
-label_scales = ["11h", "5d"]
-[entities.card]
-scales = ["45m", "13h", "3d"]
-approved_scales = ["2h", "4d"]
-label_scales = ["36h"]
-[entities.device]
-approved_scales = ["1d"]
-label_scales = ["2d"]
-
-[[features]]
-kind = "log_amount"
-[[features]]
-kind = "amount_beyond"
-quantile = ["0.9", 0.25, "0.999"]
-[[features]]
-kind = "amount_exceeds"
-quantile = [0.5, "0.90"]
-[[features]]
-kind = "hour_sin"
-[[features]]
-kind = "hour_cos"
-[[features]]
-kind = "is_night"
-[[features]]
-kind = "is_weekend"
-[[features]]
-kind = "count"
-entity = "card"
-scale = ["3d", "45m"]
-[[features]]
-kind = "count"
-entity = "terminal"
-scale = ["100d", "7s"]
-[[features]]
-kind = "total"
-entity = "card"
-scale = ["13h", "45m"]
-[[features]]
-kind = "total"
-entity = "terminal"
-scale = "90m"
-[[features]]
-kind = "approved_count"
-entity = "card"
-scale = ["4d", "2h"]
-[[features]]
-kind = "approved_count"
-entity = "device"
-scale = "1d"
-[[features]]
-kind = "amount_to_mean"
-entity = "card"
-scale = ["45m", "3d"]
-[[features]]
-kind = "amount_to_mean"
-entity = "terminal"
-scale = "7s"
-[[features]]
-kind = "amount_to_largest"
-entity = ["address", "card", "device", "terminal"]
-[[features]]
-kind = "velocity"
-entity = "card"
-scale = ["45m", "13h"]
-long_scale = "3d"
-[[features]]
-kind = "velocity"
-entity = "terminal"
-scale = "7s"
-long_scale = ["90m", "100d"]
-[[features]]
-kind = "time_since_last"
-entity = ["address", "card", "device", "terminal"]
-[[features]]
-kind = "is_new"
-entity = ["address", "card", "device", "terminal"]
-[[features]]
-kind = "first_meeting"
-entity = "card"
-other = ["terminal", "device"]
-[[features]]
-kind = "first_meeting"
-entity = "terminal"
-other = ["card", "address"]
-[[features]]
-kind = "fraud_rate"
-entity = "card"
-scale = "36h"
-[[features]]
-kind = "fraud_rate"
-entity = "terminal"
-scale = ["5d", "11h"]
-[[features]]
-kind = "fraud_rate"
-entity = "device"
-scale = "2d"
-[[features]]
-kind = "fraud_count"
-entity = "terminal"
-scale = ["11h", "5d"]
-[[features]]
-kind = "fraud_count"
-entity = "card"
-scale = "36h"
-[[features]]
-kind = "fraud_recency"
-entity = "terminal"
-scale = ["11h", "5d"]
-[[features]]
-kind = "legitimate_recency"
-entity = "terminal"
-scale = ["5d", "11h"]
-[[features]]
-kind = "fraud_recency"
-entity = "device"
-scale = "2d"
-[[features]]
-kind = "fraud_is_latest"
-entity = ["address", "card", "device", "terminal"]
-[[features]]
-kind = "fraud_run"
-entity = ["address", "card", "device", "terminal"]
-[[features]]
-kind = "fraud_run_reaches"
-entity = ["card", "terminal"]
-frauds = [1, "2", 3]
-"""
+EVERY_KIND = Path(__file__).with_name("every_kind.toml").read_text(encoding="utf-8")
 
 LABELS = LabelSettings(
     maturity_s=2 * 86_400, horizon_s=5 * 86_400, orphan_wait_s=43_200, silence_s=86_400

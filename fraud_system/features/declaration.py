@@ -23,6 +23,7 @@ from typing import Any
 
 from fraud_system.errors import ConfigError
 from fraud_system.features.kinds import CATEGORY_BUCKETS, KINDS, OPCODES, KindSpec
+from fraud_system.features.options import choices
 from fraud_system.features.scales import seconds
 from fraud_system.toml_section import suggestion
 
@@ -138,7 +139,7 @@ def load_features(
     """
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of TOML, or of a number with thousands of digits
         raise ConfigError(f"not TOML: {error}", field="features") from error
     for key in raw:
         if key not in ("entities", "features", "interactions"):
@@ -217,49 +218,11 @@ def _expand(given: dict[str, Any], where: str) -> list[Feature]:
     if set(given) != {"kind", *keys.values()}:
         wanted = ", ".join(keys.values()) or "nothing else"
         raise ConfigError(f"{kind} needs {wanted}", field=where, fix="give just these keys")
-    choices = [
-        [(need, value) for value in _choices(given[key], key, f"{where}.{key}")]
+    values = [
+        [(need, value) for value in choices(given[key], key, f"{where}.{key}")]
         for need, key in keys.items()
     ]
-    return [Feature(kind, options) for options in itertools.product(*choices)]
-
-
-def _choices(given: Any, key: str, where: str) -> list[str]:
-    """One text, or a list of them; quantiles and numbers of frauds may be numbers."""
-    values = given if isinstance(given, list) else [given]
-    if not values:
-        raise ConfigError("must not be empty", field=where, fix="give a text or a list of texts")
-    if key == "quantile":
-        return [_quantile(value, where) for value in values]
-    if key == "frauds":
-        return [_frauds(value, where) for value in values]
-    for value in values:
-        if not isinstance(value, str):
-            raise ConfigError(f"must be text, not {value!r}", field=where, fix="write it in quotes")
-    return values
-
-
-def _quantile(given: Any, where: str) -> str:
-    """The same text for 0.5, "0.5" and "0.50": it becomes part of the feature's name."""
-    try:
-        value = float(given)
-    except (TypeError, ValueError):
-        value = 0.0
-    if isinstance(given, bool) or not 0.0 < value < 1.0:
-        raise ConfigError(
-            f"must be a number between 0 and 1, not {given!r}", field=where, fix='e.g. "0.99"'
-        )
-    return str(value)
-
-
-def _frauds(given: Any, where: str) -> str:
-    """A whole number as text, for the feature's name."""
-    text = str(given)
-    if isinstance(given, bool) or not text.isdecimal() or int(text) not in range(1, 1_001):
-        raise ConfigError(
-            f"must be a whole number from 1 to 1000, not {given!r}", field=where, fix='e.g. "4"'
-        )
-    return str(int(text))
+    return [Feature(kind, options) for options in itertools.product(*values)]
 
 
 def _check(feature: Feature, declared: dict[str, Entity], where: str) -> None:

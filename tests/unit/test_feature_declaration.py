@@ -159,6 +159,7 @@ IS_NEW = feature(kind='"is_new"', entity='"card"')
 COUNT = feature(kind='"count"', entity='"card"', scale='"1h"')
 WRONG = {
     "not TOML": ("kind = ", "features"),
+    "a number that Python does not read": ("features = " + "9" * 5_000, "features"),
     "unknown table": ("[entity.card]\n" + AMOUNT, "features"),
     "entities are no table": ("entities = 3\n" + AMOUNT, "entities"),
     "entity is no table": ('[entities]\ncard = "1h"\n' + AMOUNT, "entities.card"),
@@ -267,7 +268,7 @@ def test_the_fix_suggests_what_was_meant():
         load_features(COUNT, ["card"])
 
 
-@pytest.mark.parametrize("frauds", ["0", "1001", "-1", "1.5", '"few"', "true", "[[2]]"])
+@pytest.mark.parametrize("frauds", ["0", "1001", "-1", "1.5", '"٣"', '"few"', "true", "[[2]]"])
 def test_a_run_is_a_whole_number_of_frauds(frauds):
     with pytest.raises(ConfigError) as caught:
         load_features(feature(kind='"fraud_run_reaches"', entity='"card"', frauds=frauds), ["card"])

@@ -26,6 +26,7 @@ from fraud_system.features.state import (
     to_arrays,
     with_room_for,
 )
+from fraud_system.hashing import get
 
 QUANTILES = (0.001, 0.1, 0.5, 0.9, 0.99)
 AMOUNTS = f"""
@@ -221,6 +222,28 @@ def test_a_snapshot_of_nothing():
     assert np.isinf(arrays["edges"]).all()
     again = to_arrays(from_arrays(features, arrays))
     assert all(arrays[name].tobytes() == again[name].tobytes() for name in arrays)
+
+
+def test_a_snapshot_of_much():
+    """More than an empty state has room for; each generation of meetings in turn is the larger."""
+    features = every_kind()
+    generator = np.random.default_rng(6)
+    for young, old in [(5_000, 10), (10, 5_000)]:
+        keys = generator.integers(1, 2**64, 8_000 + young + old, np.uint64, endpoint=False)
+        arrays = to_arrays(empty_state(features))
+        arrays |= {
+            "row_key": keys[:8_000],
+            "sums": generator.random((8_000, arrays["sums"].shape[1])),
+            "times_us": generator.integers(0, 2**60, (8_000, 4)),
+            "young": np.sort(keys[8_000 : 8_000 + young]),
+            "old": np.sort(keys[8_000 + young :]),
+        }
+        state = from_arrays(features, arrays)
+        assert len(state.young.keys) == len(state.old.keys)
+        assert [get(state.lookup, key) for key in keys[:8_000:100]] == [*range(0, 8_000, 100)]
+        again = to_arrays(state)
+        for name, array in arrays.items():
+            assert array.tobytes() == again[name].tobytes(), name
 
 
 def test_a_snapshot_with_both_generations_of_meetings_goes_on_alike():
