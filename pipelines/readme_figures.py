@@ -32,9 +32,21 @@ def demo_table(metrics: dict[str, Any]) -> str:
             "",
             f"Flagged: expected fraud (probability x amount) of at least {method['headline_threshold']:g}. "
             f"The model's log loss is below both others' in {verdict['below_both']} of "
-            f"{verdict['weeks']} weeks after the second.",
+            f"{verdict['weeks']} weeks after the second. Amount-weighted calibration error beyond chance, "
+            f"as a share of the expected fraud money: {_calibration(metrics)}.",
         ]
     )
+
+
+def _calibration(metrics: dict[str, Any]) -> str:
+    """Of the periods without overlap: before and after a drift, or the last weeks."""
+    told = []
+    for period in metrics["calibration"]["periods"]:
+        if period["role"] != "all":
+            error = period["calibration_error_money"]
+            name = period["name"].replace("_", " ")
+            told.append(f"{error['relative']:.1%} {name} (p = {error['p_value']:.2f})")
+    return ", ".join(told)
 
 
 def put_between_marks(text: str, mark: str, table: str) -> str:
