@@ -107,6 +107,17 @@ def test_a_reversal_takes_a_late_fraud_back() -> None:
     assert kinds == ["MATURED", "LATE_FRAUD", "REVERSED"]
 
 
+def test_a_reversal_takes_back_what_its_fraud_left_in_the_counters() -> None:
+    day_s = 86_400.0
+    labels = LabelSettings(10 * 86_400, 30 * 86_400, 86_400, 86_400)
+    lines = [transaction(40 * day_s, "a1"), fraud(41 * day_s, "a1"), transaction(42 * day_s, "a2")]
+    lines += [reversal(43 * day_s, "a1"), transaction(44 * day_s, "a3")]
+    _, tables = play(lines, Engine(tiny_settings(labels=labels)))
+    # The counter of frauds decays over a day; the reversal takes back what is left after two.
+    frauds = np.expm1(tables["decision"]["features"][:, 2].astype(float))
+    assert frauds == pytest.approx([0.0, np.exp(-1.0), 0.0], abs=1e-6)
+
+
 def test_after_a_reversal_nothing_moves_any_more() -> None:
     lines = [transaction(0, "a"), fraud(5, "a"), reversal(9, "a")]
     lines += [fraud(10, "a"), reversal(11, "a"), fraud(150, "a"), tick(250)]
@@ -223,8 +234,10 @@ def test_the_reversal_of_an_orphan_takes_its_place() -> None:
 
 
 def test_a_fraud_takes_the_place_of_an_orphaned_reversal() -> None:
-    engine, tables = play([reversal(0, "a"), fraud(1, "a"), transaction(2, "a")])
+    lines = [reversal(0, "a"), fraud(1, "a", LabelSource.REVIEW), transaction(2, "a")]
+    engine, tables = play(lines)
     assert resolutions(tables) == [("FRAUD", "a", 2.0)]
+    assert tables["resolved"]["source"].tolist() == [LabelSource.REVIEW]
     assert counts(engine) == {"parked": 2, "superseded": 1, "joined_early": 1}
 
 
