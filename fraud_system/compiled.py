@@ -3,6 +3,11 @@
 - `cache`: a cold start costs seconds once, not at every start.
 - `error_model="numpy"`: a division by zero gives inf or nan instead of a branch and an exception;
   every division here is guarded where it matters.
+- `borrowing` (numba's `_nrt=False`) for functions that allocate nothing and only read and write arrays
+  of their caller: the engine hands tuples of dozens of arrays from function to function, and counting
+  the references of each array at each call cost four times the arithmetic. The option is not in
+  numba's documentation; its version is pinned, a function that does allocate fails to compile, and the
+  tests compare the results with river and with brute force.
 - No `fastmath`, no `parallel`: they reorder additions, and the same events must give the same bits.
 
 numba keeps a function's machine code until the *file of that function* changes. But one loop here is
@@ -68,3 +73,9 @@ def compiled(function: Any) -> Any:
     """Compile `function` with the project's options."""
     with _cached_here():
         return numba.njit(function, cache=True, error_model="numpy")
+
+
+def borrowing(function: Any) -> Any:
+    """The same for functions that only read and write arrays that their caller owns."""
+    with _cached_here():
+        return numba.njit(function, cache=True, error_model="numpy", _nrt=False)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 from fraud_system.keys import mix
 
 MAX_LOAD = 0.5
@@ -45,7 +45,7 @@ def with_room(index: HashIndex, extra: int) -> HashIndex:
     return larger
 
 
-@compiled
+@borrowing
 def get(index: Any, key: Any) -> int:
     """The value of `key`, or -1."""
     mask = np.uint64(len(index.keys) - 1)
@@ -57,7 +57,7 @@ def get(index: Any, key: Any) -> int:
     return -1
 
 
-@compiled
+@borrowing
 def contains(keys: Any, key: Any) -> bool:
     """Whether `key` is among an index's `keys`; 0 never is."""
     mask = np.uint64(len(keys) - 1)
@@ -69,7 +69,7 @@ def contains(keys: Any, key: Any) -> bool:
     return False
 
 
-@compiled
+@borrowing
 def put(index: Any, key: Any, value: Any) -> None:
     """Store or replace; the caller has made room (`with_room`). Key 0 is not stored."""
     if key == 0:
@@ -84,7 +84,7 @@ def put(index: Any, key: Any, value: Any) -> None:
     index.values[place] = value
 
 
-@compiled
+@borrowing
 def remove(index: Any, key: Any) -> None:
     """Forget `key` if it is there, closing the gap so that no tombstones gather (Knuth 6.4, R)."""
     if key == 0:
@@ -111,21 +111,21 @@ def remove(index: Any, key: Any) -> None:
     index.size[0] -= 1
 
 
-@compiled
+@borrowing
 def mix_with(key: Any, salt: int) -> Any:
     """A key that depends on both and is never 0, so that kinds of entity can share one index."""
     mixed = mix(np.uint64(key) ^ mix(np.uint64(salt)))
     return mixed if mixed != 0 else np.uint64(1)
 
 
-@compiled
+@borrowing
 def clear(index: Any) -> None:
     """Forget every key."""
     index.keys[:] = 0
     index.size[0] = 0
 
 
-@compiled
+@borrowing
 def _copy(source: Any, target: Any) -> None:
     for place in range(len(source.keys)):
         if source.keys[place] != 0:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 from fraud_system.events import Kind, LabelSource, Resolution, Scorer
 from fraud_system.features.counters import (
     absorb_amount,
@@ -146,7 +146,7 @@ class Output(NamedTuple):
     filled: NDArray[np.int64]
 
 
-@compiled
+@borrowing
 def fold(
     core: Any,
     given: Any,
@@ -177,7 +177,7 @@ def fold(
     return len(given.kind)
 
 
-@compiled
+@borrowing
 def resolve_due(core: Any, now_us: int, resolve_limit: int, stop_seq: int, out: Any) -> bool:
     """Resolve what is due at `now_us`; False if it had to stop before an input may be taken.
 
@@ -203,7 +203,7 @@ def resolve_due(core: Any, now_us: int, resolve_limit: int, stop_seq: int, out: 
         _resolve(core, ordinal, MATURED, BY_MATURITY, 0, now_us, out)
 
 
-@compiled
+@borrowing
 def _next_seq(core: Any, now_us: int) -> int:
     seq = core.clock[NEXT_SEQ]
     core.clock[NEXT_SEQ] = seq + 1
@@ -211,7 +211,7 @@ def _next_seq(core: Any, now_us: int) -> int:
     return seq
 
 
-@compiled
+@borrowing
 def _admissible(core: Any, given: Any, row: int, now_us: int) -> int:
     event_us, amount = given.event_us[row], given.amount[row]
     if now_us - event_us > core.lateness_us[0]:
@@ -226,7 +226,7 @@ def _admissible(core: Any, given: Any, row: int, now_us: int) -> int:
     return DUPLICATE_ID if knows(core.joiner, given.key[row], now_us) else ACCEPTED
 
 
-@compiled
+@borrowing
 def _take_transaction(
     core: Any, given: Any, row: int, now_us: int, rows: Any, elapsed_s: Any, term: Any, out: Any
 ) -> None:
@@ -260,7 +260,7 @@ def _take_transaction(
         _resolve_outcome(core, ordinal, outcome, source, 0, now_us, out)
 
 
-@compiled
+@borrowing
 def _decide(core: Any, out: Any, filled: int, amount: float, term: Any) -> int:
     """Score with the model and with plan B, serve one of them, choose the action."""
     row, rates = out.features[filled], core.served.rates
@@ -280,7 +280,7 @@ def _decide(core: Any, out: Any, filled: int, amount: float, term: Any) -> int:
     return action
 
 
-@compiled
+@borrowing
 def _take_label(core: Any, given: Any, row: int, now_us: int, out: Any) -> None:
     filled = out.filled[N_LABELS]
     out.filled[N_LABELS] += 1
@@ -294,7 +294,7 @@ def _take_label(core: Any, given: Any, row: int, now_us: int, out: Any) -> None:
         _resolve_outcome(core, ordinal, outcome, source, before_us, now_us, out)
 
 
-@compiled
+@borrowing
 def _resolve_outcome(
     core: Any, ordinal: int, outcome: int, source: int, before_us: int, now_us: int, out: Any
 ) -> None:
@@ -306,7 +306,7 @@ def _resolve_outcome(
         _resolve(core, ordinal, REVERSED, source, before_us, now_us, out)
 
 
-@compiled
+@borrowing
 def _resolve(
     core: Any,
     ordinal: int,

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 
 MAX_ID_BYTES = 64
 
@@ -35,7 +35,7 @@ def keys_of(texts: Iterable[str]) -> NDArray[np.uint64]:
     return np.fromiter((key_of(text) for text in texts), dtype=np.uint64)
 
 
-@compiled
+@borrowing
 def mix(value: np.uint64) -> np.uint64:
     """Finaliser of splitmix64 (Steele, Lea and Flood 2014): every input bit moves every output bit."""
     value = np.uint64(value) + np.uint64(0x9E3779B97F4A7C15)
@@ -44,7 +44,7 @@ def mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(31))
 
 
-@compiled
+@borrowing
 def uniform(seed: np.uint64, key: np.uint64) -> float:
     """A number in [0, 1) that depends on nothing but `seed` and `key`.
 

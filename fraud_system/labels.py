@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 from fraud_system.errors import ConfigError
 from fraud_system.events import NEVER_US, SECOND_US, LabelSource, Resolution
 from fraud_system.hashing import HashIndex, empty_index, get, put, remove, with_room
@@ -223,7 +223,7 @@ def from_arrays(
     return joiner
 
 
-@compiled
+@borrowing
 def _index(index: Any, ring: Any, positions: Any) -> None:
     """Make the keys in a ring findable; key 0 is an empty place."""
     for position in positions:
@@ -238,7 +238,7 @@ def silence_s(joiner: Joiner, now_us: int) -> float:
     return float("inf") if last_us == NEVER_US else (now_us - last_us) / SECOND_US
 
 
-@compiled
+@borrowing
 def remember(joiner: Any, key: Any, now_us: int, seq: int, rows: Any) -> int:
     """Open a transaction for labels; returns its ordinal."""
     ordinal = joiner.cursor[TAIL]
@@ -248,13 +248,14 @@ def remember(joiner: Any, key: Any, now_us: int, seq: int, rows: Any) -> int:
     joiner.seq[place] = seq
     joiner.status[place] = OPEN
     joiner.resolved_us[place] = 0
-    joiner.rows[place] = rows
+    for entity in range(len(rows)):
+        joiner.rows[place, entity] = rows[entity]
     put(joiner.lookup, key, ordinal)
     joiner.cursor[TAIL] += 1
     return ordinal
 
 
-@compiled
+@borrowing
 def next_matured(joiner: Any, now_us: int) -> int:
     """The ordinal of the next open transaction that is older than maturity, now matured, or -1."""
     maturity_us, silence_us = joiner.settings_us[0], joiner.settings_us[3]
@@ -274,7 +275,7 @@ def next_matured(joiner: Any, now_us: int) -> int:
     return -1
 
 
-@compiled
+@borrowing
 def knows(joiner: Any, key: Any, now_us: int) -> bool:
     """Whether a transaction with this key is within the horizon, also where `expire` is yet to come."""
     ordinal = get(joiner.lookup, key)
@@ -283,7 +284,7 @@ def knows(joiner: Any, key: Any, now_us: int) -> bool:
     return joiner.known_us[ordinal & (len(joiner.key) - 1)] + joiner.settings_us[1] >= now_us
 
 
-@compiled
+@borrowing
 def expire(joiner: Any, now_us: int) -> None:
     """Forget transactions beyond the horizon, once everything due at `now_us` has matured."""
     horizon_us = joiner.settings_us[1]
@@ -296,7 +297,7 @@ def expire(joiner: Any, now_us: int) -> None:
         joiner.cursor[HEAD] += 1
 
 
-@compiled
+@borrowing
 def observe(
     joiner: Any, key: Any, is_fraud: bool, source: int, now_us: int, seq: int
 ) -> tuple[int, int]:
@@ -311,7 +312,7 @@ def observe(
     return outcome, ordinal
 
 
-@compiled
+@borrowing
 def _join(joiner: Any, ordinal: int, is_fraud: bool, now_us: int) -> int:
     place = ordinal & (len(joiner.key) - 1)
     status = joiner.status[place]
@@ -331,7 +332,7 @@ def _join(joiner: Any, ordinal: int, is_fraud: bool, now_us: int) -> int:
     return REVERSAL_JOINED
 
 
-@compiled
+@borrowing
 def _park(joiner: Any, key: Any, is_fraud: bool, source: int, now_us: int, seq: int) -> int:
     """The latest message about an unknown transaction waits; a repetition counts once."""
     position = get(joiner.parked_index, key)
@@ -356,7 +357,7 @@ def _park(joiner: Any, key: Any, is_fraud: bool, source: int, now_us: int, seq: 
     return PARKED
 
 
-@compiled
+@borrowing
 def next_dead_letter(joiner: Any, now_us: int) -> int:
     """The ring place of the next parked message that has waited too long, or -1.
 
@@ -377,7 +378,7 @@ def next_dead_letter(joiner: Any, now_us: int) -> int:
     return -1
 
 
-@compiled
+@borrowing
 def claim_parked(joiner: Any, key: Any, ordinal: int, now_us: int) -> tuple[int, int]:
     """Join a message that came before its transaction; returns (outcome or -1, source)."""
     if joiner.parked_index.size[0] == 0:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 from fraud_system.errors import ConfigError
 from fraud_system.events import Action
 
@@ -51,7 +51,7 @@ class PolicyCosts:
         return np.array(list(asdict(self).values()))
 
 
-@compiled
+@borrowing
 def cheapest_action(costs: Any, probability: float, amount: float) -> int:
     """The `Action` of least expected cost; the milder one where two cost the same.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 from fraud_system.events import NEVER_US, Action, Resolution
 from fraud_system.features.layout import (
     ATTEMPT_CLOCK,
@@ -24,13 +24,13 @@ MATURED, FRAUD = int(Resolution.MATURED), int(Resolution.FRAUD)
 REVERSED, LATE_FRAUD = int(Resolution.REVERSED), int(Resolution.LATE_FRAUD)
 
 
-@compiled
+@borrowing
 def seconds_between(earlier_us: int, later_us: int) -> float:
     """Seconds from one known time to a later one."""
     return (later_us - earlier_us) * 1e-6
 
 
-@compiled
+@borrowing
 def row_of(state: Any, entity: int, key: Any) -> int:
     """The row of an entity, or -1 if it was never seen; key 0 (unknown) is never seen."""
     if key == 0:
@@ -38,7 +38,7 @@ def row_of(state: Any, entity: int, key: Any) -> int:
     return get(state.lookup, mix_with(key, entity))
 
 
-@compiled
+@borrowing
 def bring_up_to_date(state: Any, layout: Any, entity: int, row: int, now_us: int) -> None:
     """Decay the counters of attempts to `now_us`."""
     elapsed_s = seconds_between(state.times_us[row, ATTEMPT_CLOCK], now_us)
@@ -53,7 +53,7 @@ def bring_up_to_date(state: Any, layout: Any, entity: int, row: int, now_us: int
     state.times_us[row, ATTEMPT_CLOCK] = now_us
 
 
-@compiled
+@borrowing
 def bring_labels_up_to_date(state: Any, layout: Any, entity: int, row: int, now_us: int) -> None:
     """Decay the counters of labels to `now_us`."""
     if state.times_us[row, LABEL_CLOCK] != NEVER_US:
@@ -67,7 +67,7 @@ def bring_labels_up_to_date(state: Any, layout: Any, entity: int, row: int, now_
     state.times_us[row, LABEL_CLOCK] = now_us
 
 
-@compiled
+@borrowing
 def absorb_transaction(
     state: Any, layout: Any, keys: Any, rows: Any, amount: float, action: int, now_us: int
 ) -> None:
@@ -97,7 +97,7 @@ def absorb_transaction(
         state.times_us[rows[entity], ATTEMPT_CLOCK] = now_us
 
 
-@compiled
+@borrowing
 def absorb_meetings(state: Any, meetings: Any, keys: Any) -> None:
     """Remember which entities have met; the older generation is dropped when the younger is full."""
     for pair in range(len(meetings)):
@@ -114,7 +114,7 @@ def absorb_meetings(state: Any, meetings: Any, keys: Any) -> None:
         put(state.young, key, 1)
 
 
-@compiled
+@borrowing
 def meeting_key(meetings: Any, pair: int, keys: Any) -> Any:
     """One key for two entities, or 0 where either is unknown."""
     left, right = keys[meetings[pair, 0]], keys[meetings[pair, 1]]
@@ -123,7 +123,7 @@ def meeting_key(meetings: Any, pair: int, keys: Any) -> Any:
     return mix_with(mix_with(left, pair) ^ right, pair)
 
 
-@compiled
+@borrowing
 def absorb_amount(state: Any, log_amount: float) -> None:
     """Count the amount, and every so many transactions look the quantiles up again."""
     place = min(int(log_amount / HISTOGRAM_STEP), HISTOGRAM_BINS - 1)
@@ -143,7 +143,7 @@ def absorb_amount(state: Any, log_amount: float) -> None:
         seen += count
 
 
-@compiled
+@borrowing
 def absorb_label(
     state: Any,
     layout: Any,

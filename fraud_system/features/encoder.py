@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 from fraud_system.events import DAY_US, NEVER_US
 from fraud_system.features.counters import (
     bring_labels_up_to_date,
@@ -48,7 +48,7 @@ FRAUD_RECENCY, LEGITIMATE_RECENCY = OPCODES["fraud_recency"], OPCODES["legitimat
 NUMERIC, CATEGORY = OPCODES["numeric"], OPCODES["category"]
 
 
-@compiled
+@borrowing
 def encode(
     state: Any,
     layout: Any,
@@ -115,7 +115,7 @@ def encode(
         out[index] = value
 
 
-@compiled
+@borrowing
 def _of_transaction(
     opcode: int,
     place: int,
@@ -149,7 +149,7 @@ def _of_transaction(
     return 1.0 if weekday >= 5 else 0.0
 
 
-@compiled
+@borrowing
 def _of_counters(
     opcode: int,
     sums: Any,
@@ -177,7 +177,7 @@ def _of_counters(
     return np.log1p(sums[place])
 
 
-@compiled
+@borrowing
 def log_odds_of_fraud(frauds: float, labels: float) -> float:
     """Smoothed: with no label at all, the log odds of RATE_PRIOR."""
     frauds += RATE_PRIOR * RATE_STRENGTH
@@ -185,14 +185,14 @@ def log_odds_of_fraud(frauds: float, labels: float) -> float:
     return np.log(frauds / max(labels + RATE_STRENGTH - frauds, 0.5))
 
 
-@compiled
+@borrowing
 def _recency(last_us: int, now_us: int, scale_s: float) -> float:
     if last_us == NEVER_US:
         return 0.0
     return np.exp(-seconds_between(last_us, now_us) / scale_s)
 
 
-@compiled
+@borrowing
 def _fraud_is_latest(times_us: Any) -> float:
     """The same tie as in `counters.absorb_label`."""
     last_us = times_us[LAST_FRAUD]

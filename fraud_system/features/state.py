@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 from fraud_system.events import NEVER_US
 from fraud_system.features.declaration import FeatureList
 from fraud_system.features.layout import amount_quantiles, compile_layout
@@ -144,7 +144,7 @@ def from_arrays(features: FeatureList, arrays: dict[str, NDArray[np.generic]]) -
     return state
 
 
-@compiled
+@borrowing
 def _index(index: Any, keys: Any) -> None:
     """Make each key's position findable."""
     for position in range(len(keys)):

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 from fraud_system.errors import ConfigError
 from fraud_system.models.scoring import bucket_of
 from fraud_system.toml_section import suggestion
@@ -180,7 +180,7 @@ def rates_of(buckets: Buckets) -> NDArray[np.float64]:
     return (buckets.frauds + prior) / (buckets.labels + PRIOR_STRENGTH)
 
 
-@compiled
+@borrowing
 def learn_rates(buckets: Any, served: Any, rows: Any, is_fraud: Any, memory_labels: float) -> None:
     """Count labelled rows (n, d) in order; each bucket remembers about its last `memory_labels`."""
     keep = 1.0 - 1.0 / memory_labels

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import compiled
+from fraud_system.compiled import borrowing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -43,7 +43,7 @@ class Served(NamedTuple):
     rates: Floats
 
 
-@compiled
+@borrowing
 def logit_of(served: Any, row: Any, term: Any) -> float:
     """The log odds that the model gives to `row` (d,); `term` (d,) is room for the squashed features.
 
@@ -67,7 +67,7 @@ def logit_of(served: Any, row: Any, term: Any) -> float:
     return logit + served.intercept[0]
 
 
-@compiled
+@borrowing
 def sigmoid(logit: float) -> float:
     """1 / (1 + exp(-logit)) without overflow.
 
@@ -80,7 +80,7 @@ def sigmoid(logit: float) -> float:
     return odds / (1.0 + odds)
 
 
-@compiled
+@borrowing
 def bucket_of(served: Any, row: Any) -> int:
     """The first rule of the heuristic that holds for `row`, or the number of rules."""
     rules, conditions = served.rule_feature.shape
