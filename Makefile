@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train handbook evaluate replay bench-scaling readme-figures check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay bench-scaling readme-figures check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ $(READY): requirements.lock pyproject.toml
 
 run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.html   [SEED=1 DAYS=120 OUT=runs/demo]
 	@$(BIN)/python -m pipelines run $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) --out $(or $(OUT),runs/demo)
+
+schema: $(READY) ## guess a schema from what a file holds, to be corrected by hand   DATA=f [OUT=f.toml]
+	@$(BIN)/python -m pipelines schema --data "$(DATA)" $(if $(OUT),--out "$(OUT)")
 
 train: $(READY) ## the same on your own file   DATA=f SCHEMA=s [LABELS=f OUT=dir MODEL=baseline]
 	@$(BIN)/python -m pipelines train --data "$(DATA)" --schema "$(SCHEMA)" $(if $(LABELS),--labels "$(LABELS)") \

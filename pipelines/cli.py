@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m pipelines run|train|evaluate|replay`.
+"""The commands behind the Makefile: `python -m pipelines run|schema|train|evaluate|replay`.
 
 A mistake of the user's ends with one line that names the field and the fix, and exit code 2.
 """
@@ -48,10 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--scenario", choices=sorted(SCENARIOS), default="demo")
     run.add_argument("--out", type=Path, default=Path("runs/demo"))
     run.set_defaults(job=_run)
+    schema = commands.add_parser("schema", help="guess a schema from what a file holds")
+    schema.add_argument("--data", type=Path, required=True, help="transactions, as for train")
+    schema.add_argument("--out", type=Path, help="TOML to write; by default called like the data")
+    schema.set_defaults(job=_schema)
     train = commands.add_parser("train", help="the main job on your own file")
-    train.add_argument("--data", type=Path, required=True, help="CSV or Parquet of transactions")
+    train.add_argument("--data", type=Path, required=True, help="file or folder of transactions")
     train.add_argument("--schema", type=Path, required=True, help="TOML that names its columns")
-    train.add_argument("--labels", type=Path, help="CSV or Parquet of labels")
+    train.add_argument("--labels", type=Path, help="file of labels")
     train.add_argument("--model", choices=MODELS, default="baseline")
     train.add_argument("--out", type=Path, default=Path("runs/train"))
     train.set_defaults(job=_train)
@@ -100,6 +104,18 @@ def _run(given: argparse.Namespace) -> None:
         truth=traffic.truth,
     )
     _announce(run_job(stream, settings, given.out, "run"))
+
+
+def _schema(given: argparse.Namespace) -> None:
+    from pipelines.make_schema import make_schema
+
+    path, schema = make_schema(given.data, given.out)
+    names = schema.columns
+    print(f"schema  {path}: guesses, to be corrected by hand")
+    print(f"time    {names.event_time}, amount {names.amount}, id {names.transaction_id}")
+    print(f"label   {names.label or 'none found: give LABELS=file'}")
+    print(f"of      {', '.join(f'{k} {v}' for k, v in schema.entities.items()) or 'no entities'}")
+    print(f"more    {len(schema.numeric)} numeric, {len(schema.categorical)} categorical")
 
 
 def _train(given: argparse.Namespace) -> None:

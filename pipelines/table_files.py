@@ -32,6 +32,8 @@ from pipelines.set_aside import EXAMPLES, SetAside, shown
 PARQUET_SUFFIX = ".parquet"
 PICKLE_SUFFIX = ".pkl"
 SUFFIXES = (*CSV_SUFFIXES, PARQUET_SUFFIX, PICKLE_SUFFIX)
+# What a damaged file makes the libraries raise.
+NOT_READABLE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException)
 # Rows of a CSV file that are held as Python texts at any moment.
 BATCH_ROWS = 50_000
 NAMES_SHOWN = 20
@@ -96,10 +98,10 @@ def files_of(path: Path) -> list[Path]:
     if not found:
         raise DataError("holds no files", field=str(path), fix=f"give {', '.join(SUFFIXES)}")
     for each in found:
-        if not each.is_file() or _suffix(each) is None:
+        if not each.is_file() or suffix_of(each) is None:
             problem, fix = "not a kind of file that is read here", f"give {', '.join(SUFFIXES)}"
             raise DataError(problem, field=each.name, fix=fix)
-    kinds = sorted({str(_suffix(each)) for each in found})
+    kinds = sorted({str(suffix_of(each)) for each in found})
     if len(kinds) > 1:
         problem = f"mixes kinds of files: {', '.join(kinds)}"
         raise DataError(problem, field=path.name, fix="give files of one kind in a folder")
@@ -133,20 +135,26 @@ def check_columns(present: Sequence[str], wanted: Sequence[str], where: str) -> 
             raise DataError(f"two columns are called {name!r}", field=where, fix="rename one")
 
 
-def _suffix(path: Path) -> str | None:
+def suffix_of(path: Path) -> str | None:
+    """Which of `SUFFIXES` a file has."""
     return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
 
 
 def _read_file(path: Path, wanted: Sequence[str]) -> TableFile:
     try:
-        if _suffix(path) == PARQUET_SUFFIX:
+        if suffix_of(path) == PARQUET_SUFFIX:
             return _read_parquet(path, wanted)
-        if _suffix(path) == PICKLE_SUFFIX:
+        if suffix_of(path) == PICKLE_SUFFIX:
             return _read_pickle(path, wanted)
         return _read_csv(path, wanted)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException) as error:
-        fix = "write it again; its suffix must say what it is"
-        raise DataError(f"cannot be read: {error}", field=path.name, fix=fix) from error
+    except NOT_READABLE as error:
+        raise unreadable_file(path, error) from error
+
+
+def unreadable_file(path: Path, error: Exception) -> DataError:
+    """What to raise for one of `NOT_READABLE`."""
+    fix = "write it again; its suffix must say what it is"
+    return DataError(f"cannot be read: {error}", field=path.name, fix=fix)
 
 
 def _joined(where: str, tables: Sequence[TableFile], wanted: Sequence[str]) -> TableFile:
@@ -155,7 +163,7 @@ def _joined(where: str, tables: Sequence[TableFile], wanted: Sequence[str]) -> T
     places = np.cumsum([0, *(table.places for table in tables)]).tolist()
     return TableFile(
         where,
-        {name: _one_type([table.columns[name] for table in tables]) for name in wanted},
+        {name: one_type([table.columns[name] for table in tables]) for name in wanted},
         np.concatenate([table.row for table in tables]),
         np.concatenate([t.place + start for t, start in zip(tables, places[:-1], strict=True)]),
         places[-1],
@@ -164,8 +172,14 @@ def _joined(where: str, tables: Sequence[TableFile], wanted: Sequence[str]) -> T
     )
 
 
-def _one_type(pieces: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
-    """A column whose type may differ from file to file: as numbers if all are, else as text."""
+def one_type(pieces: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """A column whose type may differ from piece to piece: as numbers if all are, else as text.
+
+    >>> one_type([pa.chunked_array([[1]]), pa.chunked_array([[2.5]])]).to_pylist()
+    [1.0, 2.5]
+    >>> one_type([pa.chunked_array([[1]]), pa.chunked_array([["a"]])]).to_pylist()
+    ['1', 'a']
+    """
     named = [pa.table({"column": piece}) for piece in pieces]
     try:
         return pa.concat_tables(named, promote_options="permissive")["column"]
