@@ -50,7 +50,11 @@ def test_a_second_run_in_another_process_gives_the_same_bytes(
     out = tmp_path / "again"
     command = [sys.executable, "-m", "pipelines", *SMALL, "--out", str(out)]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": "7"}
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONHASHSEED": "7"},
     )
     assert digests(out) == digests(small_run)
     assert "report.html" in done.stdout
