@@ -21,29 +21,32 @@ install: $(READY) ## install the exact versions of requirements.lock into .venv
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than 3.11; say PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "installing the packages of requirements.lock into $(VENV): a few minutes, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
 run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.html   [SEED=1 DAYS=120 OUT=runs/demo]
-	@$(BIN)/python -m pipelines run $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) --out $(or $(OUT),runs/demo)
+	@$(BIN)/python -m pipelines run $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) --out "$(or $(OUT),runs/demo)"
 
 schema: $(READY) ## guess a schema from what a file holds, to be corrected by hand   DATA=f [OUT=f.toml]
 	@$(BIN)/python -m pipelines schema --data "$(DATA)" $(if $(OUT),--out "$(OUT)")
 
 train: $(READY) ## the same on your own file   DATA=f SCHEMA=s [LABELS=f OUT=dir MODEL=baseline]
+	@test -n "$(DATA)" && test -n "$(SCHEMA)" || { echo "error: say DATA=file SCHEMA=file.toml (make schema writes one)"; exit 2; }
 	@$(BIN)/python -m pipelines train --data "$(DATA)" --schema "$(SCHEMA)" $(if $(LABELS),--labels "$(LABELS)") \
-	  --out $(or $(OUT),runs/train) --model $(or $(MODEL),baseline)
+	  --out "$(or $(OUT),runs/train)" --model $(or $(MODEL),baseline)
 
 handbook: $(READY) ## the Handbook's stream by its own protocol, beside its published figures   DATA=f
+	@test -n "$(DATA)" || { echo "error: say DATA=file"; exit 2; }
 	@$(BIN)/python -m pipelines handbook --data "$(DATA)" --model $(or $(MODEL),baseline)
 
 evaluate: $(READY) ## metrics.json and report.html again, from a run's other files   RUN=dir
-	@$(BIN)/python -m pipelines evaluate --run $(or $(RUN),runs/demo)
+	@$(BIN)/python -m pipelines evaluate --run "$(or $(RUN),runs/demo)"
 
 replay: $(READY) ## prove a run: replay its ledger and compare every byte   RUN=dir
-	@$(BIN)/python -m pipelines replay --run $(or $(RUN),runs/demo)
+	@$(BIN)/python -m pipelines replay --run "$(or $(RUN),runs/demo)"
 
 bench-scaling: $(READY) ## is the cost linear? a stream against one ten times as long
 	@$(BIN)/python -m benchmarks.scaling

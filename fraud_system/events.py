@@ -52,7 +52,6 @@ class Resolution(IntEnum):
     FRAUD = 1
     REVERSED = 2
     LATE_FRAUD = 3
-    DEAD_LETTER = 4
 
 
 class Action(IntEnum):
@@ -218,8 +217,8 @@ class Frame:
     Args:
         first_seq, last_seq: inclusive; seqs of consecutive frames touch.
         known_time_us: of the last event.
-        tables: by name (`transaction`, `decision`, `label`, `tick`, `resolved`, `published`, `mode`);
-            absent where empty. Each has a `seq` column.
+        tables: by name (`transaction`, `decision`, `label`, `tick`, `resolved`, `published`, `mode`,
+            `dead_letter`); absent where empty. Each has a `seq` column.
     """
 
     first_seq: int

@@ -264,7 +264,9 @@ def _take_transaction(
 def _decide(core: Any, out: Any, filled: int, amount: float, term: Any) -> int:
     """Score with the model and with plan B, serve one of them, choose the action."""
     row, rates = out.features[filled], core.served.rates
-    model = sigmoid(logit_of(core.served, row, term))
+    logit = logit_of(core.served, row, term)
+    # Asked of the log odds: the sigmoid would make a plausible 0 or 1 of an infinite one.
+    model = sigmoid(logit) if math.isfinite(logit) else math.nan
     heuristic = rates[bucket_of(core.served, row)]
     out.probability_model[filled] = model
     out.probability_heuristic[filled] = heuristic

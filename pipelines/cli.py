@@ -74,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(given: argparse.Namespace) -> None:
-    from pipelines.job import run_job
+    from pipelines.job import check_out, run_job
 
+    check_out(given.out)
     scenario = SCENARIOS[given.scenario]
     if given.days is not None:
         scenario = replace(scenario, days=given.days)
@@ -119,8 +120,9 @@ def _schema(given: argparse.Namespace) -> None:
 
 
 def _train(given: argparse.Namespace) -> None:
-    from pipelines.job import run_job
+    from pipelines.job import check_out, run_job
 
+    check_out(given.out)
     schema = read_schema(given.schema)
     settings = settings_of(schema, given.schema.parent)
     stream = _stream_of_file(given.data, given.labels, schema)
@@ -146,7 +148,7 @@ def _stream_of_file(data: Path, labels_file: Path | None, schema: Schema) -> Str
         arrivals=arrivals(
             read.transactions, labels, schema.labels.maturity_s, schema.labels.orphan_wait_s
         ),
-        fingerprint=fingerprint(data),
+        fingerprint="+".join(fingerprint(path) for path in (data, labels_file) if path),
         rows=read.rows,
         set_aside=[each.as_json() for each in set_aside],
         notes=[each.as_json() for each in read.notes],

@@ -49,6 +49,7 @@ def run_job(stream: Stream, settings: Settings, out: Path, command: str) -> Path
         ArtefactError: `out` exists and is not a run.
         FraudSystemError: from any step; `out` is then as it was before.
     """
+    check_out(out)
     started_at = datetime.now(UTC)
     with _written_aside(out) as aside:
         with SqliteLedger(aside / LEDGER) as ledger:
@@ -138,13 +139,19 @@ def _described(
     }
 
 
-@contextmanager
-def _written_aside(out: Path) -> Iterator[Path]:
-    """A directory beside `out` that takes its place if all goes well, and vanishes if not."""
-    if out.exists() and any(out.iterdir()) and not (out / "run.json").exists():
+def check_out(out: Path) -> None:
+    """Refuse a place that holds something else than an earlier run; before anything costly is done."""
+    if out.exists() and not (
+        out.is_dir() and ((out / "run.json").exists() or not any(out.iterdir()))
+    ):
         raise ArtefactError(
             f"{out} exists and is not a run", field="out", fix="name another directory"
         )
+
+
+@contextmanager
+def _written_aside(out: Path) -> Iterator[Path]:
+    """A directory beside `out` that takes its place if all goes well, and vanishes if not."""
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.parent / f".{out.name}.unfinished"
     shutil.rmtree(aside, ignore_errors=True)

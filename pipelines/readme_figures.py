@@ -13,6 +13,7 @@ ROWS = (
     ("normalised entropy (1 = knowing only the rate)", "normalised_entropy", "{:.2f}"),
     ("ROC AUC, exact", "roc_auc", "{:.3f}"),
     ("expected / seen fraud money (1 is right)", "expected_over_observed_money", "{:.2f}"),
+    ("expected / seen frauds", "expected_over_observed", "{:.2f}"),
     ("fraud money flagged", "value_detected", "{:.0%}"),
     ("legitimate transactions not flagged", "specificity", "{:.1%}"),
 )
@@ -39,13 +40,12 @@ def demo_table(metrics: dict[str, Any]) -> str:
 
 
 def _calibration(metrics: dict[str, Any]) -> str:
-    """Of the periods without overlap: before and after a drift, or the last weeks."""
+    """Of every period, also of all together."""
     told = []
     for period in metrics["calibration"]["periods"]:
-        if period["role"] != "all":
-            error = period["calibration_error_money"]
-            name = period["name"].replace("_", " ")
-            told.append(f"{error['relative']:.1%} {name} (p = {error['p_value']:.2f})")
+        error = period["calibration_error_money"]
+        name = period["name"].replace("_", " ")
+        told.append(f"{name} {error['relative']:.1%} (p = {error['p_value']:.3f})")
     return ", ".join(told)
 
 

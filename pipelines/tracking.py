@@ -24,7 +24,8 @@ def log_run(run_dir: Path) -> str:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "1"
     # The first use of a store prints one line for each of dozens of database migrations.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     import mlflow
 
     home = run_dir.resolve().parent

@@ -243,6 +243,15 @@ def test_a_score_that_is_not_finite_is_answered_by_the_heuristic_in_the_same_bat
     assert decision["expected_loss"].tolist() == (decision["probability"] * 10.0).tolist()
 
 
+@pytest.mark.parametrize("intercept", [math.inf, -math.inf, math.nan])
+def test_an_infinite_score_is_no_certainty(intercept: float) -> None:
+    engine = Engine(tiny_settings())
+    engine.adopt(publication(intercept=np.array([intercept])))
+    _, tables = play([transaction(0, "a")], engine)
+    assert tables["decision"]["scorer"].tolist() == [Scorer.HEURISTIC]
+    assert 0.0 < tables["decision"]["probability"][0] < 1.0
+
+
 # ---- the switch
 
 
