@@ -14,6 +14,7 @@ tell frauds apart), `money` and `alerts` (what is it worth), `unlabelled` (befor
 from fraud_system.metrics.alerts import (
     AlertBudget,
     alert_budget,
+    alert_chance,
     card_precision_at_k,
     card_precision_by_day,
 )
@@ -39,6 +40,7 @@ from fraud_system.metrics.discrimination import (
 from fraud_system.metrics.intervals import cluster_bootstrap, roc_auc_bootstrap
 from fraud_system.metrics.money import (
     cost_curve,
+    cost_of_each,
     loss_prevented,
     realised_cost,
     value_detection_rate,
@@ -66,6 +68,7 @@ __all__ = [
     "SpiegelhalterTest",
     "StreamingScores",
     "alert_budget",
+    "alert_chance",
     "average_precision",
     "brier",
     "calibration_line",
@@ -73,6 +76,7 @@ __all__ = [
     "card_precision_by_day",
     "cluster_bootstrap",
     "cost_curve",
+    "cost_of_each",
     "expected_calibration_error",
     "expected_over_observed",
     "expected_rates",

@@ -126,17 +126,37 @@ def alert_budget(
     >>> alert_budget([0.9, 0.5, 0.5, 0.2], [True, True, False, True], [10, 40, 5, 50], 2, [0] * 4)
     AlertBudget(recall=0.5, value_detection_rate=0.3)
     """
-    scores, labels = floats(score, "score"), flags(is_fraud, "is_fraud")
-    money, days = floats(amount, "amount"), integers(day_index, "day_index")
-    same_length(score=scores, is_fraud=labels, amount=money, day_index=days)
-    whole(alerts_per_day, "alerts_per_day")
-    order = np.lexsort((-scores, days))
-    chance = _chance_within_budget(days[order], scores[order], alerts_per_day)
-    fraud = labels[order].astype(np.float64)
-    stolen = fraud * money[order]
+    chance = alert_chance(score, alerts_per_day, day_index)
+    labels, money = flags(is_fraud, "is_fraud"), floats(amount, "amount")
+    same_length(score=chance, is_fraud=labels, amount=money)
+    fraud = labels.astype(np.float64)
+    stolen = fraud * money
     return AlertBudget(
         ratio(np.sum(chance * fraud), fraud.sum()), ratio(np.sum(chance * stolen), stolen.sum())
     )
+
+
+def alert_chance(score: ArrayLike, alerts_per_day: int, day_index: ArrayLike) -> Floats:
+    """(n,) chance of each transaction to be an alert: 1 within the day's budget, 0 beyond it.
+
+    Args:
+        score: (n,) not negative.
+        alerts_per_day: the budget, at least 1.
+        day_index: (n,) whole numbers; need not be sorted.
+
+    Raises:
+        DataError: a column or a setting is not usable.
+
+    >>> alert_chance([0.2, 0.5, 0.9, 0.5], 2, [0, 0, 0, 0])
+    array([0. , 0.5, 1. , 0.5])
+    """
+    scores, days = floats(score, "score"), integers(day_index, "day_index")
+    same_length(score=scores, day_index=days)
+    whole(alerts_per_day, "alerts_per_day")
+    order = np.lexsort((-scores, days))
+    chance = np.empty(len(scores))
+    chance[order] = _chance_within_budget(days[order], scores[order], alerts_per_day)
+    return chance
 
 
 def _by_day_and_card(

@@ -70,15 +70,11 @@ def realised_cost(
     review_catch_share: float,
     weight: ArrayLike | None = None,
 ) -> float:
-    """What the actions cost, summed over transactions, now that the labels are known.
-
-    The share that reviews catch is an expectation, not an outcome: the log does not say which.
+    """What the actions cost: `cost_of_each`, summed over transactions.
 
     Args:
-        action: (n,) codes of `events.Action`.
-        is_fraud, amount: (n,) columns.
-        fee, goodwill, review_cost: money per transaction, not negative.
-        margin_share, review_catch_share: shares in [0, 1].
+        action, is_fraud, amount: (n,) columns, as `cost_of_each`.
+        fee, margin_share, goodwill, review_cost, review_catch_share: as `cost_of_each`.
         weight: (n,) importance weights, or None.
 
     Raises:
@@ -88,17 +84,58 @@ def realised_cost(
     >>> realised_cost([0, 1, 2, 2], [True, True, True, False], [100, 100, 100, 100], **costs)
     158.75
     """
+    cost = cost_of_each(
+        action,
+        is_fraud,
+        amount,
+        fee=fee,
+        margin_share=margin_share,
+        goodwill=goodwill,
+        review_cost=review_cost,
+        review_catch_share=review_catch_share,
+    )
+    weights = weights_or_ones(weight, len(cost))
+    same_length(action=cost, weight=weights)
+    return float(np.sum(cost * weights))
+
+
+def cost_of_each(
+    action: ArrayLike,
+    is_fraud: ArrayLike,
+    amount: ArrayLike,
+    *,
+    fee: float,
+    margin_share: float,
+    goodwill: float,
+    review_cost: float,
+    review_catch_share: float,
+) -> Floats:
+    """(n,) what each action cost, now that the labels are known.
+
+    The share that reviews catch is an expectation, not an outcome: the log does not say which.
+
+    Args:
+        action: (n,) codes of `events.Action`.
+        is_fraud, amount: (n,) columns.
+        fee, goodwill, review_cost: money per transaction, not negative.
+        margin_share, review_catch_share: shares in [0, 1].
+
+    Raises:
+        DataError: a column or a cost is not usable.
+
+    >>> costs = dict(fee=15, margin_share=0.1, goodwill=2, review_cost=3, review_catch_share=0.75)
+    >>> cost_of_each([0, 1, 2, 2], [True, True, True, False], [100, 100, 100, 100], **costs)
+    array([115.  ,  31.75,   0.  ,  12.  ])
+    """
     codes = integers(action, "action")
     if not np.isin(codes, [code.value for code in Action]).all():
         raise DataError("holds a code that is not an Action", field="action")
     labels, money = flags(is_fraud, "is_fraud"), floats(amount, "amount")
-    weights = weights_or_ones(weight, len(codes))
-    same_length(action=codes, is_fraud=labels, amount=money, weight=weights)
+    same_length(action=codes, is_fraud=labels, amount=money)
     by_action = _costs_by_action(
         labels, money, fee, margin_share, goodwill, review_cost, review_catch_share
     )
-    cost = np.choose(codes.astype(np.intp), [by_action[each] for each in Action])
-    return float(np.sum(cost * weights))
+    return np.asarray(np.choose(codes.astype(np.intp), [by_action[each] for each in Action]))
 
 
 def cost_curve(
