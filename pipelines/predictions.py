@@ -14,6 +14,7 @@ from fraud_system.simulate import FraudKind, Truth
 
 LABELLED_FRAUD = (Resolution.FRAUD, Resolution.LATE_FRAUD)
 CHAMPION_ARM = "champion"
+NAMED_ENTITIES = ("card", "terminal")
 
 
 def read_predictions(ledger: Ledger, entities: tuple[str, ...]) -> pd.DataFrame:
@@ -21,8 +22,8 @@ def read_predictions(ledger: Ledger, entities: tuple[str, ...]) -> pd.DataFrame:
 
     Args:
         ledger: of a run.
-        entities: names in the order of `Transactions.entity_keys`; with "card" there is a `card` column
-            (the key in hexadecimal, so the table names no card).
+        entities: names in the order of `Transactions.entity_keys`. For "card" and "terminal" there is
+            a column (the key in hexadecimal, so the table names none of them; null where unknown).
     """
     parts: dict[str, list[Column]] = {}
     resolved: dict[str, list[Column]] = {}
@@ -65,11 +66,9 @@ def read_predictions(ledger: Ledger, entities: tuple[str, ...]) -> pd.DataFrame:
     )
     labels = {name: np.concatenate(each) for name, each in resolved.items()}
     _add_labels(table, labels)
-    if "card" in entities:
-        keys = columns["entity_keys"][:, entities.index("card")]
-        codes, distinct = pd.factorize(keys)
-        names = np.array([f"{key:016x}" if key else None for key in distinct], dtype=object)
-        table["card"] = pd.array(names[codes], dtype="str")
+    for name in NAMED_ENTITIES:
+        if name in entities:
+            table[name] = _hexadecimal(columns["entity_keys"][:, entities.index(name)])
     table.attrs["transaction_key"] = columns["transaction_key"]
     return table
 
@@ -113,6 +112,12 @@ def _add_labels(table: pd.DataFrame, resolved: dict[str, Column]) -> None:
 
 def _names(kind: type[Action] | type[Scorer] | type[LabelSource], codes: Column) -> pd.array:
     names = np.array([member.name.lower() for member in kind], dtype=object)
+    return pd.array(names[codes], dtype="str")
+
+
+def _hexadecimal(keys: Column) -> pd.array:
+    codes, distinct = pd.factorize(keys)
+    names = np.array([f"{key:016x}" if key else None for key in distinct], dtype=object)
     return pd.array(names[codes], dtype="str")
 
 

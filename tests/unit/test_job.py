@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,21 @@ def test_the_ledger_of_a_run_replays_to_the_same_bytes(
         assert f"{ledger.last_seq:,} events replayed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("damaged", ["predictions.parquet", "model/arrays.npz", "model/model.json"])
+def test_a_run_whose_files_do_not_follow_from_its_ledger_is_found(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damaged: str
+) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    if damaged == "predictions.parquet":
+        table = pd.read_parquet(run / damaged)
+        table.loc[7, "probability"] *= 0.5
+        table.to_parquet(run / damaged)
+    else:
+        (run / damaged).write_bytes((run / damaged).read_bytes() + b" ")
+    assert main(["replay", "--run", str(run)]) == 2
+    assert damaged in capsys.readouterr().err
+
+
 def test_evaluate_gives_the_same_files_again(small_run: Path, capsys: object) -> None:
     before = {n: (small_run / n).read_bytes() for n in ("metrics.json", "report.html")}
     for name in before:
@@ -98,7 +114,9 @@ def test_predictions_are_one_row_a_transaction_with_what_the_simulator_knows(
     assert table["is_fraud"].notna().all(), "the stream ends after the last label"
     assert table["weights_version"].is_monotonic_increasing
     assert (table["label_source"] == "maturity").eq(~table["is_fraud"]).mean() > 0.99
-    assert table["card"].nunique() == len(np.unique(traffic.transactions.entity_keys[:, 0]))
+    for place, name in enumerate(("card", "terminal")):
+        keys = [f"{key:016x}" for key in traffic.transactions.entity_keys[:, place]]
+        assert table[name].tolist() == keys
 
 
 def test_labels_known_at_the_end_are_the_last_word(small_run: Path) -> None:
@@ -163,7 +181,7 @@ def test_a_directory_that_is_no_run_is_left_alone(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["evaluate", "--run", "nowhere"], "predictions.parquet"),
+        (["evaluate", "--run", "nowhere"], "run.json"),
         (["replay", "--run", "nowhere"], "holds no run"),
         (["train", "--data", "nowhere.csv", "--schema", "nowhere.toml"], "nowhere.toml"),
         (["run", "--seed", "-1"], "seed"),
