@@ -32,22 +32,42 @@ served; money is in the currency of the amounts; log losses are in nats; times a
     labels          evaluated, unlabelled, too_young; delays by source; the joiner's counts
     set_aside       from run.json
     truth           simulations only, else null: log loss of the truth, share of the possible gain
+    slices          dimensions (amount, card_age, terminal, hour, weekday), each with its slices:
+                    transactions, frauds, E/O, log loss beside the heuristic's, recall, specificity,
+                    roc_auc; which stand out; summary; kinds of fraud and the terminals that lost
+                    most, where known
+    learning        log loss and normalised entropy, cumulative and rolling, by labels learned;
+                    null where the versions of the weights are not known
+    worst           the most costly missed frauds, the most confident false alarms
+    more            scores (Brier and its parts, average precision, partial ROC AUC, calibration by
+                    count, Spiegelhalter's z), rules (all rates at thresholds on expected fraud and
+                    on p), costs, alerts (budgets a day, card precision), unlabelled (what the
+                    probabilities say of transactions without labels)
 
 With nothing to evaluate (a run shorter than warm-up and maturity) `headline` and `thresholds` are empty,
-and `gain`, `calibration`, `policy`, `cost_curve` and `truth` are null.
+and `gain`, `calibration`, `policy`, `cost_curve`, `truth`, `slices`, `worst` and `more` are null.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fraud_system.events import DAY_US, Column
+from fraud_system.policy import PolicyCosts
 
+from .evaluation.alerts import alert_figures
 from .evaluation.calibration import calibration_figures
 from .evaluation.cards import Bootstrap
+from .evaluation.details import Details, read_details
+from .evaluation.dimensions import dimensions
+from .evaluation.kinds import kind_figures, worst_terminals
 from .evaluation.labels import label_figures
+from .evaluation.learning import learning_figures
 from .evaluation.money import cost_curve_figures, policy_costs, policy_figures
+from .evaluation.more_scores import more_scores
+from .evaluation.open_window import unlabelled_figures
 from .evaluation.periods import (
     WARM_UP_US,
     WEEK_US,
@@ -57,6 +77,7 @@ from .evaluation.periods import (
     iso,
     weight_of,
 )
+from .evaluation.rules import cost_figures, rule_figures
 from .evaluation.run_files import (
     METRICS,
     Predictions,
@@ -72,8 +93,10 @@ from .evaluation.scores import (
     headline,
     round_thresholds,
 )
+from .evaluation.slices import slice_figures
 from .evaluation.truth import truth_figures
 from .evaluation.weeks import verdict, week_figures
+from .evaluation.worst import worst_errors
 
 FORMAT = 1
 _HEADLINE_THRESHOLD = 1  # which of the round thresholds stands in the headline
@@ -91,38 +114,41 @@ def evaluate(run_dir: Path, draws: int = 499) -> dict[str, Any]:
     Raises:
         ArtefactError: a file, column or setting is missing or not usable.
     """
-    files = read_run_files(run_dir)
-    metrics: dict[str, Any] = plain(figures_of(files, draws, Bootstrap()))
+    files, details = read_run_files(run_dir), read_details(run_dir)
+    metrics: dict[str, Any] = plain(figures_of(files, details, draws, Bootstrap()))
     (run_dir / METRICS).write_text(json_text(metrics), encoding="utf-8")
     return metrics
 
 
-def figures_of(files: RunFiles, draws: int, bootstrap: Bootstrap) -> dict[str, Any]:
+def figures_of(
+    files: RunFiles, details: Details, draws: int, bootstrap: Bootstrap
+) -> dict[str, Any]:
     """Everything that `metrics.json` holds, before it is made plain JSON."""
     predictions, run = files.predictions, files.run
     calendar = calendar_of(predictions, run)
     counted = evaluated(predictions, calendar)
     weight = weight_of(predictions, counted)
     judged = counted & (predictions.event_time_us >= calendar.warm_up_end_us)
-    rows = predictions.rows(judged)
-    thresholds = round_thresholds(predictions.amount)
-    weeks = week_figures(predictions, weight, calendar, thresholds[_HEADLINE_THRESHOLD])
+    part = _Part(
+        files, details, calendar, judged, predictions.rows(judged), weight, draws, bootstrap
+    )
+    weeks = week_figures(predictions, weight, calendar, part.threshold)
     return {
         "format": FORMAT,
         "data": _data(predictions, run),
-        "evaluated": _evaluated(rows, calendar),
+        "evaluated": _evaluated(part.rows, calendar),
         "method": {
             "warm_up_days": WARM_UP_US // DAY_US,
             "bins": BINS,
             "draws": draws,
             "bootstrap_draws": bootstrap.draws,
             "level": bootstrap.level,
-            "clusters": len(np.unique(rows.cluster)),
-            "cluster_unit": "card" if files.has_cards else "interleaved group",
+            "clusters": len(np.unique(part.rows.cluster)),
+            "cluster_unit": files.cluster_unit,
             "weighted": weight is not None,
             "reference_prevalence": REFERENCE_PREVALENCE,
-            "headline_threshold": thresholds[_HEADLINE_THRESHOLD],
-            "thresholds": thresholds,
+            "headline_threshold": part.threshold,
+            "thresholds": part.thresholds,
         },
         "by_week": weeks,
         "verdict": verdict(weeks),
@@ -135,36 +161,98 @@ def figures_of(files: RunFiles, draws: int, bootstrap: Bootstrap) -> dict[str, A
             for moment, what in calendar.drift
         ],
         "labels": label_figures(predictions, calendar, run),
+        "learning": learning_figures(
+            predictions, details.weights_version, counted, weight, calendar, run
+        ),
         "set_aside": run.get("set_aside", []),
-    } | _judged(files, rows, None if weight is None else weight[judged], calendar, draws, bootstrap)
+    } | _judged(part)
 
 
-def _judged(
-    files: RunFiles,
-    rows: Predictions,
-    weight: Column | None,
-    calendar: Calendar,
-    draws: int,
-    bootstrap: Bootstrap,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is judged, and how: the evaluated transactions after the warm-up.
+
+    `rows` are the `judged` ones of all predictions; `weight` has an entry for each prediction, and
+    `judged_weight` for each of `rows`; both are None where nothing was withheld.
+    """
+
+    files: RunFiles
+    details: Details
+    calendar: Calendar
+    judged: Column
+    rows: Predictions
+    weight: Column | None
+    draws: int
+    bootstrap: Bootstrap
+
+    @property
+    def judged_weight(self) -> Column | None:
+        return None if self.weight is None else self.weight[self.judged]
+
+    @property
+    def thresholds(self) -> list[float]:
+        return round_thresholds(self.files.predictions.amount)
+
+    @property
+    def threshold(self) -> float:
+        return self.thresholds[_HEADLINE_THRESHOLD]
+
+
+def _judged(part: _Part) -> dict[str, Any]:
     """The figures over everything after the warm-up."""
-    parts = ("gain", "calibration", "policy", "cost_curve", "truth")
-    costs = policy_costs(files.run)
-    thresholds = round_thresholds(files.predictions.amount)
+    rows, weight, draws, bootstrap = part.rows, part.judged_weight, part.draws, part.bootstrap
+    costs = policy_costs(part.files.run)
     if not len(rows):
+        parts = ("gain", "calibration", "policy", "cost_curve", "truth", "slices", "worst", "more")
         return {"headline": {}, "thresholds": []} | dict.fromkeys(parts)
-    figures, at_thresholds, gain = headline(rows, weight, thresholds, draws, bootstrap)
+    figures, at_thresholds, gain = headline(rows, weight, part.thresholds, draws, bootstrap)
     for scorer in SCORERS:
         at_headline = at_thresholds[_HEADLINE_THRESHOLD][scorer]
         figures[scorer] |= {name: at_headline[name] for name in _AT_THRESHOLD}
+    predictions = part.files.predictions
     return {
         "headline": figures,
         "thresholds": at_thresholds,
         "gain": gain,
-        "calibration": calibration_figures(rows, weight, calendar, draws, bootstrap),
+        "calibration": calibration_figures(rows, weight, part.calendar, draws, bootstrap),
         "policy": policy_figures(rows, weight, costs),
-        "cost_curve": cost_curve_figures(rows, weight, costs, thresholds),
-        "truth": truth_figures(files.predictions, calendar) if files.has_truth else None,
+        "cost_curve": cost_curve_figures(rows, weight, costs, part.thresholds),
+        "truth": truth_figures(predictions, part.calendar) if part.files.has_truth else None,
+        "slices": _slices(part),
+        "worst": worst_errors(predictions, part.details, part.judged, costs),
+        "more": _more(part, costs),
+    }
+
+
+def _slices(part: _Part) -> dict[str, Any]:
+    rows, details, judged, weight = part.rows, part.details, part.judged, part.judged_weight
+    threshold, bootstrap = part.threshold, part.bootstrap
+    cut = [
+        replace(each, place=each.place[judged])
+        for each in dimensions(part.files.predictions, details, judged)
+    ]
+    return slice_figures(rows, weight, cut, threshold, bootstrap) | {
+        "kinds": kind_figures(rows, details, judged, weight, threshold, bootstrap),
+        "worst_terminals": worst_terminals(rows, details, judged, threshold),
+    }
+
+
+def _more(part: _Part, costs: PolicyCosts) -> dict[str, Any]:
+    rows, judged, weight, bootstrap = part.rows, part.judged, part.judged_weight, part.bootstrap
+    return {
+        "scores": more_scores(rows, weight, part.draws, bootstrap),
+        "rules": rule_figures(rows, weight, part.threshold, costs, bootstrap),
+        "costs": cost_figures(rows, weight, costs, bootstrap),
+        "alerts": alert_figures(rows, part.details.card, judged, weight, part.calendar, bootstrap),
+        "unlabelled": unlabelled_figures(
+            part.files.predictions,
+            judged,
+            part.weight,
+            part.calendar,
+            part.threshold,
+            part.draws,
+            bootstrap,
+        ),
     }
 
 

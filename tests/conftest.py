@@ -59,6 +59,7 @@ def write_finished_run(
     drift: bool = True,
     truth: bool = True,
     has_cards: bool = True,
+    has_terminals: bool = True,
     seed: int = 5,
 ) -> Path:
     """Write `predictions.parquet` and `run.json` of a made-up run.
@@ -117,6 +118,9 @@ def write_finished_run(
     )
     if has_cards:
         table["card"] = [f"c{each}" for each in card]
+    if has_terminals:
+        terminal = np.random.default_rng(seed + 1).geometric(0.02, rows)  # some busy, many quiet
+        table["terminal"] = [f"m{each}" for each in terminal]
     if truth:
         table["true_probability"] = true
         table["true_is_fraud"] = fraud
@@ -136,6 +140,7 @@ def write_finished_run(
                 "horizon_s": 3 * maturity_days * 86_400,
                 "orphan_wait_s": 86_400,
             },
+            "publish_every_labels": 100,
         },
         "set_aside": [
             {

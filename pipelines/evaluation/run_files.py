@@ -29,6 +29,11 @@ NO_SOURCE = 255
 INTERLEAVED_GROUPS = 2_000
 """Stand-ins for cards where a row has none: rows dealt out in turn, so independence is assumed."""
 
+MAX_CLUSTERS = 5_000
+"""More cards than these are resampled in groups: intervals as wide, at a cost that has a bound."""
+
+CARD, CARDS, DEALT = "card", "group of cards", "interleaved group"
+
 _NEEDED = (
     "event_time",
     "amount",
@@ -60,7 +65,7 @@ class Predictions(Columns):
         is_fraud: (n,) bool, False where unknown.
         label_time_us: (n,) int64, 0 where unknown.
         label_source: (n,) uint8, a `LabelSource` or `NO_SOURCE`.
-        cluster: (n,) int64 in 0..clusters-1: rows of one card share it.
+        cluster: (n,) int64 in 0..clusters-1: rows of one card share it (see `MAX_CLUSTERS`).
         true_probability, true_is_fraud: (n,) float64, nan where there is no ground truth.
     """
 
@@ -88,13 +93,13 @@ class RunFiles:
     Args:
         predictions: the rows.
         run: `run.json` as parsed.
-        has_cards: whether `cluster` is the card (else interleaved groups of rows).
+        cluster_unit: what `cluster` is: `CARD`, `CARDS` or, without cards, `DEALT`.
         has_truth: whether the stream came from a simulator that tells the truth.
     """
 
     predictions: Predictions
     run: dict[str, Any]
-    has_cards: bool
+    cluster_unit: str
     has_truth: bool
 
 
@@ -120,10 +125,10 @@ def read_run_files(run_dir: Path) -> RunFiles:
             "there are no rows", field=PREDICTIONS, fix="give the run some transactions"
         )
     cards = table.column("card") if "card" in present else None
-    cluster, has_cards = _clusters(cards, table.num_rows)
+    cluster, cluster_unit = _clusters(cards, table.num_rows)
     predictions = _columns(table, cluster, has_truth)
     _check(predictions)
-    return RunFiles(predictions, run, has_cards, has_truth)
+    return RunFiles(predictions, run, cluster_unit, has_truth)
 
 
 def needed_file(run_dir: Path, name: str, fix: str) -> Path:
@@ -237,16 +242,19 @@ def _codes(table: Any, name: str, words: list[str], missing: int | None = None) 
     return np.asarray(pc.fill_null(codes, missing or 0)).astype(np.uint8)
 
 
-def _clusters(cards: Any | None, rows: int) -> tuple[Column, bool]:
+def _clusters(cards: Any | None, rows: int) -> tuple[Column, str]:
     """A number for each card; rows without a card are dealt out in turn to groups of their own."""
     dealt = np.arange(rows, dtype=np.int64) % INTERLEAVED_GROUPS
     if cards is None or cards.null_count == rows:
-        return dealt, False
+        return dealt, DEALT
     encoded = cards.combine_chunks().dictionary_encode()
     known = len(encoded.dictionary)
     codes = np.asarray(pc.fill_null(encoded.indices, -1), dtype=np.int64)
     codes = np.where(codes < 0, known + dealt, codes)
-    return np.unique(codes, return_inverse=True)[1], True
+    numbers, cluster = np.unique(codes, return_inverse=True)
+    if len(numbers) > MAX_CLUSTERS:
+        return cluster % MAX_CLUSTERS, CARDS
+    return cluster, CARD
 
 
 def _check(predictions: Predictions) -> None:

@@ -12,7 +12,7 @@ import pytest
 from fraud_system.errors import ArtefactError
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.cards import Bootstrap, sums_by_card
-from pipelines.evaluation.run_files import read_run_files
+from pipelines.evaluation.run_files import CARD, CARDS, MAX_CLUSTERS, read_run_files
 
 
 def rewrite(run_dir: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
@@ -123,8 +123,21 @@ def test_cards_that_are_missing_do_not_become_one_card(run_copy: Path) -> None:
         return table.assign(card=table.card.where(np.arange(len(table)) % 2 == 0))
 
     files = read_run_files(rewrite(run_copy, some))
-    assert files.has_cards
+    assert files.cluster_unit == CARD
     assert np.bincount(files.predictions.cluster).max() < 100
+
+
+def test_more_cards_than_can_be_resampled_one_by_one_are_resampled_in_groups(
+    make_finished_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    run_dir = make_finished_run(tmp_path / "run", rows=9_000, cards=100_000)
+    table = pd.read_parquet(run_dir / "predictions.parquet")
+    assert table.card.nunique() > MAX_CLUSTERS
+    files = read_run_files(run_dir)
+    assert files.cluster_unit == CARDS
+    assert files.predictions.cluster.max() == MAX_CLUSTERS - 1
+    groups = pd.Series(files.predictions.cluster).groupby(table.card.to_numpy()).nunique()
+    assert groups.max() == 1  # a card is never split
 
 
 def test_bootstrap_without_any_fraud_is_undefined() -> None:
