@@ -124,6 +124,15 @@ def day(moment: str) -> str:
     return _NO_BREAK.join((str(date.day), _MONTHS[date.month - 1], str(date.year)))
 
 
+def moment(text: str) -> str:
+    """Date and time of an ISO time, to the second.
+
+    >>> moment("2024-05-01T10:00:07").replace("\\u00a0", " ")
+    '1 May 2024 10:00:07'
+    """
+    return f"{day(text)} {datetime.fromisoformat(text):%H:%M:%S}"
+
+
 def axis_percent(value: float) -> str:
     """A share as an axis label.
 

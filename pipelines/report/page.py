@@ -8,7 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..evaluation.run_files import METRICS, REPORT, RUN, read_json
-from . import formats, plots, words
+from . import detail_words, formats, plots, words
+from .detail_plots import detail_pictures
 from .svg import inline_svg
 
 _HERE = Path(__file__).parent
@@ -37,13 +38,14 @@ def page(metrics: dict[str, Any], run: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("whole", "money", "percent", "significant", "fixed", "p_value", "day"):
+    for name in ("whole", "money", "percent", "significant", "fixed", "p_value", "day", "moment"):
         environment.filters[name] = getattr(formats, name)
     return environment.get_template("template.html").render(
         style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
         m=metrics,
         run=run,
         words=words,
+        detail=detail_words,
         interval=formats.interval,
         formats=formats,
         scorers=SCORER_NAMES,
@@ -54,7 +56,7 @@ def page(metrics: dict[str, Any], run: dict[str, Any]) -> str:
 
 def pictures(metrics: dict[str, Any]) -> dict[str, str]:
     """Inline SVG by name; those that have no data are left out."""
-    drawn = _weekly_pictures(metrics)
+    drawn = _weekly_pictures(metrics) | detail_pictures(metrics)
     if metrics["headline"]:
         drawn |= _judged_pictures(metrics)
     labels = metrics["labels"]

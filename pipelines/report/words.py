@@ -186,6 +186,16 @@ def times(figure: dict[str, Any]) -> str:
     return f"expected {fixed(figure['value'], 2)} {interval(figure, fixed, decimals=2)} times"
 
 
+def units(cluster_unit: str) -> str:
+    """What is resampled, in the plural.
+
+    >>> units("card"), units("group of cards")
+    ('cards', 'groups of cards')
+    """
+    first, of, rest = cluster_unit.partition(" of ")
+    return f"{first}s{of}{rest}"
+
+
 def _below(gain: dict[str, Any], with_interval: bool = False) -> str:
     if gain["value"] is None:
         return "not comparable to"

@@ -59,14 +59,18 @@ def test_every_heading_is_in_the_document(
         "Calibration: can a probability be taken at its word?",
         "Thresholds on expected fraud",
         "What the decisions cost",
+        "Slices: where is it better or worse?",
+        "Learning curve",
+        "The worst errors",
         "When the labels arrived",
         "Against the truth",
+        "More figures",
         "What was set aside",
         "Glossary",
         "How it was made",
     ]
     assert not re.findall(r'(?:src|href)="https?:', document)
-    assert document.count('role="img"') == 10
+    assert document.count('role="img"') == 17
 
 
 @pytest.mark.parametrize("width", [400, 1280])

@@ -87,8 +87,12 @@ def test_every_section_is_there_and_headings_are_in_order(outline: Outline) -> N
         "Calibration: can a probability be taken at its word?",
         "Thresholds on expected fraud",
         "What the decisions cost",
+        "Slices: where is it better or worse?",
+        "Learning curve",
+        "The worst errors",
         "When the labels arrived",
         "Against the truth",
+        "More figures",
         "What was set aside",
         "Glossary",
         "How it was made",
@@ -126,7 +130,7 @@ def test_ids_are_unique_and_every_reference_is_met(text: str, outline: Outline) 
 
 def test_pictures_have_titles_and_tables_have_headers_with_scope(outline: Outline) -> None:
     drawn = [each for each in outline.all("svg") if "aria-hidden" not in each]
-    assert len(drawn) == 10
+    assert len(drawn) == 17
     assert all(each["role"] == "img" and each["aria-labelledby"] for each in drawn)
     assert all(each.get("scope") in ("col", "row", "rowgroup") for each in outline.all("th"))
     assert len(outline.all("caption")) == len(outline.all("table")) > 8
@@ -219,10 +223,14 @@ def test_a_run_without_drift_truth_and_cards(
     make_finished_run: Callable[..., Path], tmp_path: Path
 ) -> None:
     run_dir = make_finished_run(
-        tmp_path / "run", rows=3_000, drift=False, truth=False, has_cards=False
+        tmp_path / "run", rows=3_000, drift=False, truth=False, has_cards=False, has_terminals=False
     )
     evaluate(run_dir, draws=9)
     text = write_report(run_dir).read_text(encoding="utf-8")
+    assert "Age of the card" not in text
+    assert "The terminals that lost most" not in text
+    assert "By kind of fraud" not in text
+    assert "Card precision@100</a>" not in text
     assert "No drift is marked" in text
     assert "Last four weeks" in text
     assert "this is a simulation" not in text
