@@ -51,3 +51,8 @@ def _skip_is_failure(report: Any) -> Any:
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid}: with REQUIRE_ALL=1 nothing may be skipped. {why}"
     return report
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """The same id in every process, also for an object whose repr is its address."""
+    return argname if " at 0x" in repr(val) else None
