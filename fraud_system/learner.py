@@ -220,17 +220,17 @@ class LoggedFeatures:
         After a gap in the ledger, or a frame that was read twice, ordinals would point to the rows of
         other transactions, which would be learned without a sign of it.
         """
-        held = (ordinal >= self._head) & (ordinal < self._tail)
-        if not held.all() or (self._seq[ordinal & (len(self._seq) - 1)] != seq).any():
-            raise ArtefactError(
-                "a label is about a transaction that was not read, or not in its place",
-                field="resolved.ordinal",
-                fix="fold the ledger from the start, or from a snapshot, each frame once",
-            )
+        if (self._seq[self._places(ordinal)] != seq).any():
+            raise _out_of_place()
 
     def rows(self, ordinal: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n, width) of the chosen transactions."""
-        return self._rows[ordinal & (len(self._rows) - 1)]
+        return self._rows[self._places(ordinal)]
+
+    def _places(self, ordinal: NDArray[np.int64]) -> NDArray[np.int64]:
+        if ((ordinal < self._head) | (ordinal >= self._tail)).any():
+            raise _out_of_place()
+        return ordinal & (len(self._rows) - 1)
 
     def forget_before(self, now_us: int, needed_from: int | None = None) -> None:
         """Drop what is beyond the horizon at `now_us`, and older than the ordinal `needed_from`."""
@@ -262,6 +262,14 @@ class LoggedFeatures:
             grown = np.empty((capacity, *column.shape[1:]), column.dtype)
             grown[new] = column[old]
             setattr(self, name, grown)
+
+
+def _out_of_place() -> ArtefactError:
+    return ArtefactError(
+        "a label is about a transaction that was not read, or not in its place",
+        field="resolved.ordinal",
+        fix="fold the ledger from the start, or from a snapshot, each frame once",
+    )
 
 
 def _rules_only(settings: Settings) -> Served:
