@@ -197,7 +197,6 @@ def forged_dtype(*arguments: object, state: object) -> Call:
         (Call(slice, 0, 1), "an array"),
         (7, "an array"),
     ],
-    ids=str,
 )
 def test_false_descriptions_of_arrays(values: object, problem: str) -> None:
     with pytest.raises(DataError, match=problem):
@@ -217,7 +216,6 @@ def test_false_descriptions_of_arrays(values: object, problem: str) -> None:
         (None, pd.Index([7], dtype=object), "texts as the names"),
         (None, "ab", "an Index of the columns"),
     ],
-    ids=str,
 )
 def test_false_places_and_names(place: object, names: object, problem: str) -> None:
     with pytest.raises(DataError, match=problem):
