@@ -33,7 +33,7 @@ run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.htm
 schema: $(READY) ## guess a schema from what a file holds, to be corrected by hand   DATA=f [OUT=f.toml]
 	@$(BIN)/python -m pipelines schema --data "$(DATA)" $(if $(OUT),--out "$(OUT)")
 
-train: $(READY) ## the same on your own file   DATA=f SCHEMA=s [LABELS=f OUT=dir MODEL=baseline]
+train: $(READY) ## the main job on your own file or folder   DATA=f SCHEMA=s [LABELS=f OUT=dir MODEL=baseline]
 	@test -n "$(DATA)" && test -n "$(SCHEMA)" || { echo "error: say DATA=file SCHEMA=file.toml (make schema writes one)"; exit 2; }
 	@$(BIN)/python -m pipelines train --data "$(DATA)" --schema "$(SCHEMA)" $(if $(LABELS),--labels "$(LABELS)") \
 	  --out "$(or $(OUT),runs/train)" --model $(or $(MODEL),baseline)

@@ -69,6 +69,12 @@ class Profile:
         """Is there a value in every row, and never the same one?"""
         return self.distinct == self.rows
 
+    @property
+    def is_numeric(self) -> bool:
+        """Can the values be read as numbers? Zeros and ones can, true and false cannot."""
+        words = {"true", "false"} & {each.lower() for each in self.examples}
+        return self.kind in ("whole", "number") or (self.kind == "flag" and not words)
+
     def share(self, which: NDArray[np.bool_]) -> float:
         """Of the values that are there."""
         return float(which[self.codes >= 0].mean()) if self.filled else 0.0
@@ -87,6 +93,9 @@ def profile(name: str, column: pa.ChunkedArray) -> Profile:
         kind, numbers = _kind_of(name, column, codes)
     except DataError:
         return Profile(name, "other", np.full(len(column), -1), nothing, ())
+    if numbers is not None:
+        codes = np.where(np.isnan(numbers), -1, codes)  # a stray value is a missing one
+        kind = kind if (codes >= 0).any() else "empty"
     seen = [distinct[code] for code in dict.fromkeys(codes[codes >= 0].tolist())][:EXAMPLES]
     return Profile(name, kind, codes, nothing if numbers is None else numbers, tuple(seen))
 

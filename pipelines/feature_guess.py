@@ -27,6 +27,7 @@ GIVEN_AWAY = 0.9
 RECALL = 0.5
 NEAR_COPY_AUC = 0.99
 FEWEST_FRAUDS = 5
+QUESTION = "is it part of the answer, known only after the payment?"
 # Beyond this rank correlation with the event time a number is taken for another clock.
 CLOCK = 0.99
 FEWEST_FOR_CLOCK = 30
@@ -56,7 +57,7 @@ def guess_features(
     categorical: list[Choice] = []
     left_out: list[Choice] = []
     for each in profiles:
-        reason = _why_not(each) or _answer(each, is_fraud) or _clock(each, event)
+        reason = _answer(each, is_fraud) or _why_not(each) or _clock(each, event)
         into, why = (left_out, reason) if reason else _use(each, numeric, categorical, left_out)
         into.append(Choice(each.name, why))
     return Features(tuple(numeric), tuple(categorical), tuple(left_out))
@@ -91,7 +92,7 @@ def _why_not(each: Profile) -> str | None:
     if each.kind == "empty":
         return "no value in the rows looked at"
     if has(each.words, ANSWER_WORDS):
-        return "its name: is it part of the answer, known only after the payment?"
+        return f"its name: {QUESTION}"
     if each.distinct == 1:
         return f"always {each.examples[0]} in the rows looked at"
     if each.kind == "time":
@@ -121,12 +122,12 @@ def _answer(each: Profile, is_fraud: NDArray[np.bool_]) -> str | None:
         giving = (of_fraud >= GIVEN_AWAY * size) & (of_fraud >= 3)
         told = int(of_fraud[giving].sum())
         if told >= RECALL * frauds:
-            return f"{what} gives {told} of {frauds} frauds away: known only after the payment?"
+            return f"{what} gives {told} of {frauds} frauds away: {QUESTION}"
     if each.kind in ("whole", "number"):
         known = ~np.isnan(each.numbers)
         area = roc_auc(_ranks(each.numbers[known]), is_fraud[known])
         if max(area, 1 - area) >= NEAR_COPY_AUC and int(is_fraud[known].sum()) >= FEWEST_FRAUDS:
-            return f"it tells frauds apart almost perfectly (AUC {max(area, 1 - area):.3f})"
+            return f"it tells frauds apart with an AUC of {max(area, 1 - area):.3f}: {QUESTION}"
     return None
 
 

@@ -151,8 +151,8 @@ def _event_time(left: Sequence[Profile], where: str) -> tuple[Profile, str | Non
         named = any(word in TIME_WORDS or "time" in word for word in each.words)
         other = has(each.words, OTHER_TIMES) or has(each.words, ARRIVAL_WORDS)
         unit = None if each.kind == "time" else _unit(each)
-        numeric = each.kind in ("whole", "number") and named and unit is not None
-        if each.filled and (each.kind == "time" or numeric):
+        numeric = each.is_numeric and named and unit is not None
+        if _is_full(each) and (each.kind == "time" or numeric):
             rank = (other, each.kind != "time", not named, -each.distinct)
             ranked.append((rank, each, unit))
     if not ranked:
@@ -168,9 +168,13 @@ def _event_time(left: Sequence[Profile], where: str) -> tuple[Profile, str | Non
     return best, unit, why + _others(best, [each for _, each, _ in ranked])
 
 
+def _is_full(each: Profile) -> bool:
+    return each.filled >= (1 - STRAY) * each.rows
+
+
 def _unit(each: Profile) -> str | None:
     """What a number that is a time seems to count; None where it cannot be one."""
-    if not each.filled or np.isnan(each.numbers).all() or np.nanmin(each.numbers) < 0:
+    if np.isnan(each.numbers).all() or np.nanmin(each.numbers) < 0:
         return None
     high = float(np.nanmax(each.numbers))
     by_size = next((unit for least, unit in EPOCH_UNITS if high >= least), None)
@@ -196,7 +200,7 @@ def _amount(left: Sequence[Profile], where: str) -> tuple[Profile, str]:
         rank = next(
             (place for place, word in enumerate(AMOUNT_WORDS) if has(each.words, [word])), None
         )
-        if each.kind not in ("whole", "number"):
+        if not each.is_numeric or not _is_full(each):
             continue
         if each.share(each.numbers < 0) > STRAY:
             negative += [each.name] if rank is not None else []
