@@ -22,7 +22,7 @@ from fraud_system.events import Arrivals
 from fraud_system.ledger import SqliteLedger
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, simulate
-from pipelines.job import BATCH_EVENTS
+from pipelines.job import BATCH_EVENTS, BATCHES_IN_COMMIT
 from pipelines.readers import arrivals
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
 
@@ -35,7 +35,8 @@ def measure(stream: Arrivals, settings: Settings) -> tuple[float, int]:
         started_s = time.process_time()
         with SqliteLedger(Path(folder) / "ledger.sqlite") as ledger:
             engine, learner = replay.start(settings, ledger)
-            for _ in replay.run(engine, learner, ledger, stream.batches(BATCH_EVENTS)):
+            batches = stream.batches(BATCH_EVENTS)
+            for _ in replay.run(engine, learner, ledger, batches, BATCHES_IN_COMMIT):
                 pass
         return time.process_time() - started_s, engine.memory_bytes()
 

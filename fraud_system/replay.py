@@ -60,11 +60,20 @@ def start(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
 
 
 def run(
-    engine: Engine, learner: Learner, ledger: Ledger, batches: Iterable[Arrivals]
+    engine: Engine,
+    learner: Learner,
+    ledger: Ledger,
+    batches: Iterable[Arrivals],
+    batches_in_commit: int = 1,
 ) -> Iterator[Refused]:
-    """Fold batches in order; one durable commit a batch. Yields what was refused, after each batch."""
-    for arrivals in batches:
-        refused, frames = Refused(), []
+    """Fold batches in order. Yields what was refused, after each batch.
+
+    One durable commit takes `batches_in_commit` of them: nobody waits for the answers of a replay, and
+    the ledger's index of ids costs less in large commits. What is not committed yet is lost by a crash.
+    """
+    frames: list[Frame] = []
+    for number, arrivals in enumerate(batches, start=1):
+        refused = Refused()
         position = 0
         while True:
             folded = engine.fold(arrivals, position, learner.labels_until_publication)
@@ -79,9 +88,11 @@ def run(
             position = folded.consumed
             if position == len(arrivals):
                 break
-        if frames:
+        if number % batches_in_commit == 0:
             ledger.append(frames)
+            frames = []
         yield refused
+    ledger.append(frames)
 
 
 def save_snapshot(engine: Engine, learner: Learner, ledger: Ledger) -> None:

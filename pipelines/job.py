@@ -38,6 +38,7 @@ from pipelines.stream import Stream
 from pipelines.tracking import log_run
 
 BATCH_EVENTS = 8_192
+BATCHES_IN_COMMIT = 16
 LEDGER = "ledger.sqlite"
 PACKAGES = ("numpy", "numba", "river", "scikit-learn", "pandas", "mlflow", "evidently")
 
@@ -84,7 +85,7 @@ def _replay(
     _say(f"replaying {total:,} events of {stream.name}")
     batches = stream.arrivals.batches(BATCH_EVENTS)
     with tqdm(total=total, unit=" events", unit_scale=True, disable=None) as progress:
-        for refused in replay.run(engine, learner, ledger, batches):
+        for refused in replay.run(engine, learner, ledger, batches, BATCHES_IN_COMMIT):
             everything.merge(refused)
             progress.update(min(BATCH_EVENTS, total - progress.n))
     return engine, learner, everything
