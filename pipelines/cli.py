@@ -49,18 +49,18 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, default=Path("runs/demo"))
     run.set_defaults(job=_run)
     schema = commands.add_parser("schema", help="guess a schema from what a file holds")
-    schema.add_argument("--data", type=Path, required=True, help="transactions, as for train")
+    schema.add_argument("--data", type=_path, required=True, help="transactions, as for train")
     schema.add_argument("--out", type=Path, help="TOML to write; by default called like the data")
     schema.set_defaults(job=_schema)
     train = commands.add_parser("train", help="the main job on your own file")
-    train.add_argument("--data", type=Path, required=True, help="file or folder of transactions")
-    train.add_argument("--schema", type=Path, required=True, help="TOML that names its columns")
+    train.add_argument("--data", type=_path, required=True, help="file or folder of transactions")
+    train.add_argument("--schema", type=_path, required=True, help="TOML that names its columns")
     train.add_argument("--labels", type=Path, help="file of labels")
     train.add_argument("--model", choices=MODELS, default="baseline")
     train.add_argument("--out", type=Path, default=Path("runs/train"))
     train.set_defaults(job=_train)
     book = commands.add_parser("handbook", help="the Handbook's stream, by its own protocol")
-    book.add_argument("--data", type=Path, required=True, help="the Handbook's transactions")
+    book.add_argument("--data", type=_path, required=True, help="the Handbook's transactions")
     book.add_argument("--model", choices=MODELS, default="baseline")
     book.add_argument("--out", type=Path, default=Path("runs/handbook"))
     book.set_defaults(job=_handbook)
@@ -71,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     proof.add_argument("--run", type=Path, required=True)
     proof.set_defaults(job=_replay)
     return parser
+
+
+def _path(text: str) -> Path:
+    """A path that was given: make passes on an empty text for what was not."""
+    if not text:
+        raise argparse.ArgumentTypeError("is missing: say DATA=... (and, to train, SCHEMA=...)")
+    return Path(text)
 
 
 def _run(given: argparse.Namespace) -> None:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from fraud_system.metrics.discrimination import roc_auc
+from pipelines.choice import Choice
 from pipelines.column_profile import Profile
 from pipelines.column_words import ANSWER_WORDS, CODE_WORDS, has, is_id_name
-from pipelines.schema_guess import Choice
 
 MOST_CATEGORIES = 100
 MOST_CODES = 20

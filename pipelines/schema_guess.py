@@ -6,14 +6,16 @@ left over is looked at in `feature_guess`. English names only; everything else n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system.errors import DataError
 from fraud_system.events import SECOND_US
+from fraud_system.keys import MAX_ID_BYTES
 from fraud_system.schema import ROW_NUMBER, TIME_UNITS
+from pipelines.choice import Choice, held, others
 from pipelines.column_profile import STRAY, Profile
 from pipelines.column_values import END_S
 from pipelines.column_words import (
@@ -39,14 +41,6 @@ FEW = 50
 EPOCH_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A column and why it was chosen or left out."""
-
-    column: str
-    why: str
-
-
 @dataclass(frozen=True)
 class Guess:
     """What the columns seem to be.
@@ -58,7 +52,8 @@ class Guess:
         label: None where no column looks like one.
         known_time: a column that may be when the system came to know.
         entities: by name.
-        span_s: between the first and the last event time of the sample.
+        span_s: between the first and the last event time of the sample, strays apart.
+        label_hint: a column that says fraud in words that are not read.
         fraud_share: of the sampled rows; nan without a label.
     """
 
@@ -72,12 +67,13 @@ class Guess:
     entities: dict[str, Choice]
     span_s: float
     fraud_share: float
-    taken: frozenset[str] = field(init=False)
+    label_hint: str
 
-    def __post_init__(self) -> None:
+    @property
+    def taken(self) -> set[str]:
+        """The columns that have a role."""
         chosen = [self.transaction_id, self.event_time, self.amount, self.label, self.known_time]
-        names = {each.column for each in (*chosen, *self.entities.values()) if each is not None}
-        object.__setattr__(self, "taken", frozenset(names))
+        return {each.column for each in (*chosen, *self.entities.values()) if each is not None}
 
 
 def guess_roles(profiles: Sequence[Profile], where: str) -> Guess:
@@ -110,8 +106,9 @@ def guess_roles(profiles: Sequence[Profile], where: str) -> Guess:
         label,
         _known_time(left, seconds),
         entities,
-        float(np.nanmax(seconds) - np.nanmin(seconds)),
+        float(np.diff(np.nanquantile(seconds, [STRAY, 1 - STRAY]))[0]),
         float(np.nan if labels is None else labels.share(labels.numbers == 1.0)),
+        held([each for each in profiles if _is_label_name(each) and each.distinct == 2]),
     )
 
 
@@ -141,14 +138,18 @@ def _label(left: Sequence[Profile]) -> Choice | None:
         why = "its name says so; but no 1 in the rows that were looked at"
     if share > MANY_FRAUD:
         why += "; so many frauds are rare in payments: probabilities will be those of this file"
-    return Choice(best.name, why + _others(best, [each for _, each, _ in ranked]))
+    return Choice(best.name, why + others(best, [each for _, each, _ in ranked]))
+
+
+def _is_label_name(each: Profile) -> bool:
+    return has(each.words, FRAUD_WORDS) or bool(set(each.words) & set(LABEL_WORDS))
 
 
 def _event_time(left: Sequence[Profile], where: str) -> tuple[Profile, str | None, str]:
     """A time if there is one, else a number that counts from 1970 or from the first row."""
     ranked = []
     for each in left:
-        named = any(word in TIME_WORDS or "time" in word for word in each.words)
+        named = _is_time_name(each)
         other = has(each.words, OTHER_TIMES) or has(each.words, ARRIVAL_WORDS)
         unit = None if each.kind == "time" else _unit(each)
         numeric = each.is_numeric and named and unit is not None
@@ -156,16 +157,20 @@ def _event_time(left: Sequence[Profile], where: str) -> tuple[Profile, str | Non
             rank = (other, each.kind != "time", not named, -each.distinct)
             ranked.append((rank, each, unit))
     if not ranked:
-        problem = "no column can be the event time"
+        problem = "no column can be the event time" + held(filter(_is_time_name, left))
         fix = "add one: 2018-04-01T10:00:31Z (not 20180401, not 01/04/2018), or a number of seconds"
         raise DataError(problem, field=where, fix=fix)
     _, best, unit = min(ranked, key=lambda item: item[0])
     if unit is None:
-        why = f"times such as {_example(best)}"
+        why = f"times such as {best.examples[0]}"
     else:
         since = "1970" if _since_1970(best) else "the first row"
         why = f"its name says so; numbers that seem to count from {since}, see time_unit"
-    return best, unit, why + _others(best, [each for _, each, _ in ranked])
+    return best, unit, why + others(best, [each for _, each, _ in ranked])
+
+
+def _is_time_name(each: Profile) -> bool:
+    return any(word in TIME_WORDS or "time" in word for word in each.words)
 
 
 def _is_full(each: Profile) -> bool:
@@ -174,19 +179,19 @@ def _is_full(each: Profile) -> bool:
 
 def _unit(each: Profile) -> str | None:
     """What a number that is a time seems to count; None where it cannot be one."""
-    if np.isnan(each.numbers).all() or np.nanmin(each.numbers) < 0:
+    if np.isnan(each.numbers).all():
         return None
-    high = float(np.nanmax(each.numbers))
+    low, high = np.nanquantile(each.numbers, [STRAY, 1 - STRAY])
     by_size = next((unit for least, unit in EPOCH_UNITS if high >= least), None)
     by_name = next((unit for unit, words in UNIT_WORDS.items() if words & set(each.words)), "s")
     unit = by_size or by_name
-    if np.nanmin(each.numbers) > 18_000_000 and high < 22_000_000:
-        return None  # such as 20180401
-    return unit if high * TIME_UNITS[unit] < END_S * SECOND_US else None
+    is_date = low > 18_000_000 and high < 22_000_000  # such as 20180401
+    inside = low >= 0 and high * TIME_UNITS[unit] < END_S * SECOND_US
+    return unit if inside and not is_date else None
 
 
 def _since_1970(event: Profile) -> bool:
-    return bool(np.nanmax(event.numbers) >= EPOCH_UNITS[-1][0])
+    return bool(np.nanmedian(event.numbers) >= EPOCH_UNITS[-1][0])
 
 
 def _seconds(event: Profile, unit: str | None) -> NDArray[np.float64]:
@@ -195,44 +200,50 @@ def _seconds(event: Profile, unit: str | None) -> NDArray[np.float64]:
 
 def _amount(left: Sequence[Profile], where: str) -> tuple[Profile, str]:
     """By its name; failing that the number with most different values."""
-    ranked, negative = [], []
+    ranked = []
     for each in left:
         rank = next(
             (place for place, word in enumerate(AMOUNT_WORDS) if has(each.words, [word])), None
         )
         if not each.is_numeric or not _is_full(each):
             continue
-        if each.share(each.numbers < 0) > STRAY:
-            negative += [each.name] if rank is not None else []
-        elif rank is not None or each.kind == "number":
+        negative = each.share(each.numbers < 0) > STRAY
+        if not negative and (rank is not None or each.kind == "number"):
             ranked.append(((rank is None, rank or 0, len(each.words), -each.distinct), each))
     if not ranked:
-        problem = "no column can be the amount"
-        problem += f": {', '.join(negative)} has negative values" if negative else ""
+        named = (each for each in left if has(each.words, AMOUNT_WORDS))
+        problem = "no column can be the amount" + held(named)
         fix = "add one: plain numbers, not negative, without a currency sign or thousands separator"
         raise DataError(problem, field=where, fix=fix)
     (no_name, *_), best = min(ranked, key=lambda item: item[0])
-    others = [each for rank, each in ranked if rank[0] == no_name]
+    alike = [each for rank, each in ranked if rank[0] == no_name]
     low, high = np.nanmin(best.numbers), np.nanmax(best.numbers)
     why = f"{low:g} to {high:g}, and its name says so"
     if no_name:
         why = f"a weak guess: no name says amount; numbers from {low:g} to {high:g}"
-    return best, why + "; major units, not cents" + _others(best, others)
+    return best, why + "; major units, not cents" + others(best, alike)
 
 
 def _transaction_id(left: Sequence[Profile]) -> Choice:
-    """A column whose name says id and that does not repeat; else the number of the row."""
+    """A column whose name says id and that hardly ever repeats; else the number of the row."""
     named = [each for each in left if each.kind in ("whole", "text") and is_id_name(each.words)]
-    named.sort(key=lambda each: not has(each.words, PAYMENT_WORDS))
-    for each in named:
-        if each.is_unique:
-            why = f"never twice in the {each.rows} rows looked at, and its name says so"
-            return Choice(each.name, why + _others(each, [e for e in named if e.is_unique]))
+    named.sort(key=lambda each: (not each.is_unique, not has(each.words, PAYMENT_WORDS)))
+    good = [each for each in named if _identifies(each)]
+    if good:
+        again = good[0].rows - good[0].distinct
+        often = f"{again} missing or again" if again else "never twice"
+        why = f"{often} in the {good[0].rows} rows looked at, and its name says so"
+        return Choice(good[0].name, why + others(good[0], good))
     why = "no column is an id that never repeats, so the place of the row is the id, from 1"
     repeating = [each.name for each in named if has(each.words, PAYMENT_WORDS)]
     if repeating:
-        why += f"; {repeating[0]} has that name, but repeats or has gaps"
+        why += f"; {repeating[0]} has that name, but repeats, has gaps or is too long"
     return Choice(ROW_NUMBER, why)
+
+
+def _identifies(each: Profile) -> bool:
+    short = all(len(text.encode()) <= MAX_ID_BYTES for text in each.examples)
+    return short and each.rows - each.distinct <= STRAY * each.rows
 
 
 def _entity(left: Sequence[Profile], words: Sequence[str]) -> Choice | None:
@@ -247,14 +258,14 @@ def _entity(left: Sequence[Profile], words: Sequence[str]) -> Choice | None:
         ):
             continue
         numbered = any(word.isdigit() for word in each.words)
-        others = [w for w in each.words if not (w.isdigit() or w == "name" or has([w], words))]
-        if is_id_name(each.words) or (not others and (not numbered or each.distinct > FEW)):
+        more = [w for w in each.words if not (w.isdigit() or w == "name" or has([w], words))]
+        if is_id_name(each.words) or (not more and (not numbered or each.distinct > FEW)):
             ranked.append(((rank, -each.distinct), each))
     if not ranked:
         return None
     _, best = min(ranked, key=lambda item: item[0])
     why = f"{best.distinct} different ones in {best.filled} rows, and its name says so"
-    return Choice(best.name, why + _others(best, [each for _, each in ranked]))
+    return Choice(best.name, why + others(best, [each for _, each in ranked]))
 
 
 def _known_time(left: Sequence[Profile], event_s: NDArray[np.float64]) -> Choice | None:
@@ -269,12 +280,3 @@ def _known_time(left: Sequence[Profile], event_s: NDArray[np.float64]) -> Choice
         ):
             return Choice(each.name, "its name, and from 5 minutes before to a day after the event")
     return None
-
-
-def _example(each: Profile) -> str:
-    return each.examples[0] if each.examples else ""
-
-
-def _others(best: Profile, among: Sequence[Profile]) -> str:
-    names = [each.name for each in among if each.name != best.name]
-    return f"; could also be {', '.join(names[:3])}" if names else ""

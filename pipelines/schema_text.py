@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from fraud_system.schema import DAY_S
+from pipelines.choice import Choice
 from pipelines.column_profile import EXAMPLES, Profile, profile
 from pipelines.feature_guess import Features, guess_features
-from pipelines.schema_guess import Choice, Guess, guess_roles
+from pipelines.schema_guess import Guess, guess_roles
 from pipelines.set_aside import shown
 from pipelines.table_sample import TableSample
 
@@ -106,9 +107,8 @@ def _columns(guess: Guess) -> list[str]:
         lines.append("# Hour and weekday are features: right only if the count starts at midnight.")
     lines.append(_line("amount", guess.amount))
     if guess.label is None:
-        lines.append(
-            '# label = "..." # no column looks like one; give LABELS=file, or name it here'
-        )
+        why = f"no column of 0 and 1 looks like one{guess.label_hint}; name it, or give LABELS=file"
+        lines.append(f'# label = "..." {comment(why)}')
     else:
         lines.append(_line("label", guess.label))
     if guess.known_time is not None:
