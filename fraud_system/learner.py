@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from fraud_system.errors import ArtefactError
 from fraud_system.events import SECOND_US, Frame, Table
 from fraud_system.models.baseline import baseline, parts
-from fraud_system.models.fast_forward import LearnerState, fast_forward, read_state, write_state
+from fraud_system.models.fast_forward import (
+    LearnerState,
+    fast_forward_terms,
+    read_state,
+    write_state,
+)
 from fraud_system.models.heuristic import (
     Buckets,
     empty_buckets,
@@ -109,8 +114,9 @@ class Learner:
         examples = self.strategy.examples(resolved)
         rows = self._logged.rows(examples.ordinal)
         # Two passes over the same rows; each is one fixed order of updates, whatever the cutting.
-        fast_forward(self.model, self.names, rows, examples.is_fraud)
-        learn_rates(self.buckets, self._rules, rows, examples.is_fraud, self.settings.memory_labels)
+        curve, target = examples.curve, examples.target
+        fast_forward_terms(self.model, self.names, rows, curve, target)
+        learn_rates(self.buckets, self._rules, rows, curve, target, self.settings.memory_labels)
         self.learned_labels += len(rows)
 
     def _publish(self) -> Publication:

@@ -26,13 +26,18 @@ Learn = Callable[[list[int] | Ints, list[bool] | bool], None]
 class Examples:
     """Transactions to learn, in order.
 
+    The loss of each is `curve * softplus(logit) - target * logit`: (1, 0) is a legitimate transaction,
+    (1, 1) a fraud; (0, 1) adds to one that was learned as legitimate what makes it a fraud, and (0, -1)
+    takes that back.
+
     Args:
         ordinal: (n,) int64, which transaction.
-        is_fraud: (n,) bool.
+        curve, target: (n,) float64.
     """
 
     ordinal: NDArray[np.int64]
-    is_fraud: NDArray[np.bool_]
+    curve: NDArray[np.float64]
+    target: NDArray[np.float64]
 
 
 @dataclass
@@ -81,7 +86,8 @@ class Mature:
             self._other(resolved, row, learn)
             start = row + 1
         self._matured_run(ordinals[start:], learn)
-        return Examples(np.concatenate(pieces), np.concatenate(frauds))
+        target = np.concatenate(frauds).astype(np.float64)
+        return Examples(np.concatenate(pieces), np.ones(len(target)), target)
 
     def _matured_run(self, ordinals: Ints, learn: Learn) -> None:
         """Learn these as legitimate, and each early fraud at its own place among them."""

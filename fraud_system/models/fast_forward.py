@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from river import compose, linear_model, optim, preprocessing
 
 from fraud_system.compiled import compiled
-from fraud_system.errors import ConfigError, DataError
+from fraud_system.errors import ConfigError
 from fraud_system.models.baseline import parts
+from fraud_system.models.columns import checked_labels, checked_numbers, checked_rows
 from fraud_system.models.interactions import Interactions
+from fraud_system.models.scoring import sigmoid
 from fraud_system.models.squash import Squash
 
 Floats = NDArray[np.float64]
-MAX_MAGNITUDE = 1e150  # the square of what is learned must not overflow: one nan stays for good
 
 
 class LearnerState(NamedTuple):
@@ -78,55 +79,63 @@ def fast_forward(
     2
     """
     _check_compiled(model)
-    rows, labels, weights = _columns(names, features, is_fraud, weight)
+    rows = checked_rows(names, features)
+    labels, weights = (
+        checked_labels(is_fraud, len(rows)),
+        checked_numbers("weight", weight, len(rows)),
+    )
+    loss = parts(model)[3].loss
+    curve = weights * np.where(labels, float(loss.weight_pos), float(loss.weight_neg))
+    _forward(model, names, rows, curve, np.where(labels, curve, 0.0))
+
+
+def fast_forward_terms(
+    model: compose.Pipeline,
+    names: Sequence[str],
+    features: NDArray[np.floating[Any]],
+    curve: Floats,
+    target: Floats,
+) -> None:
+    """Learn rows whose loss is `curve * softplus(logit) - target * logit`, in order.
+
+    A plain label is (1, label), a weight multiplies both. The two terms apart are what a label strategy
+    works with: the first can be learned before the label is known, the second when it comes, and minus
+    the second takes it back.
+
+    Args:
+        curve, target: (n,) each, finite.
+
+    >>> from fraud_system.models.baseline import baseline
+    >>> model = baseline()
+    >>> fast_forward_terms(model, ["a"], np.array([[1.0]]), np.array([1.0]), np.array([0.0]))
+    """
+    _check_compiled(model)
+    rows = checked_rows(names, features)
+    n = len(rows)
+    _forward(
+        model, names, rows, checked_numbers("curve", curve, n), checked_numbers("target", target, n)
+    )
+
+
+def _forward(
+    model: compose.Pipeline, names: Sequence[str], rows: Floats, curve: Floats, target: Floats
+) -> None:
     _, squash, _, logistic = parts(model)
     state = read_state(model, names)
     optimizer = logistic.optimizer
     _learn(
         state,
         rows,
-        labels,
-        weights,
+        curve,
+        target,
         float(squash.limit),
         float(optimizer.learning_rate),
         float(optimizer.eps),
         float(logistic.intercept_lr.get(0)),
         float(logistic.clip_gradient),
-        float(logistic.loss.weight_pos),
-        float(logistic.loss.weight_neg),
     )
     write_state(model, names, state)
     optimizer.n_iterations += len(rows)
-
-
-def _columns(
-    names: Sequence[str], features: Any, is_fraud: Any, weight: Any
-) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    """The inputs, checked, and of the one kind of array that the kernel is compiled for."""
-    try:
-        rows = np.require(features, np.float64, ["C", "W", "A"])
-        weights = np.ones(len(rows)) if weight is None else np.require(weight, np.float64)
-        labels = np.asarray(is_fraud)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"not numbers: {error}", field="features, is_fraud or weight") from error
-    if rows.ndim != 2 or rows.shape[1] != len(names):
-        raise DataError(f"shape {rows.shape} does not fit {len(names)} names", field="features")
-    for field, column in (("is_fraud", labels), ("weight", weights)):
-        if column.shape != (len(rows),):
-            raise DataError(f"shape {column.shape} does not fit {len(rows)} rows", field=field)
-    # fmin and fmax pass over a nan.
-    least, most = np.fmin.reduce(rows, None, initial=0.0), np.fmax.reduce(rows, None, initial=0.0)
-    if least < -MAX_MAGNITUDE or most > MAX_MAGNITUDE:
-        raise DataError(
-            f"a value beyond +-{MAX_MAGNITUDE:g}",
-            field="features",
-            fix="clip it or give nan for missing",
-        )
-    if not (np.abs(weights) <= MAX_MAGNITUDE).all():
-        raise DataError(f"a value beyond +-{MAX_MAGNITUDE:g}, or nan", field="weight")
-    if labels.dtype != np.bool_ and not np.isin(labels, (0, 1)).all():
-        raise DataError("a label that is neither 0 nor 1", field="is_fraud", fix="give True, False")
-    return rows, labels.astype(np.bool_), np.require(weights, None, ["C", "W", "A"])
 
 
 def _check_compiled(model: compose.Pipeline) -> None:
@@ -222,15 +231,13 @@ def write_state(model: compose.Pipeline, names: Sequence[str], state: LearnerSta
 def _learn(
     state: Any,
     rows: Any,
-    is_fraud: Any,
-    row_weight: Any,
+    curve: Any,
+    target: Any,
     squash_limit: float,
     learning_rate: float,
     epsilon: float,
     intercept_rate: float,
     clip: float,
-    weight_fraud: float,
-    weight_legitimate: float,
 ) -> None:
     features = rows.shape[1]
     term = np.empty(len(state.weight))
@@ -257,8 +264,8 @@ def _learn(
             if not math.isnan(term[j]):
                 logit += state.weight[j] * term[j]
         logit += state.intercept[0]
-        gradient = log_loss_gradient(is_fraud[row], logit, weight_fraud, weight_legitimate)
-        gradient = max(min(gradient * row_weight[row], clip), -clip)
+        gradient = curve[row] * sigmoid(logit) - target[row]
+        gradient = max(min(gradient, clip), -clip)
         state.intercept[0] -= intercept_rate * gradient
         for j in range(len(term)):
             if not math.isnan(term[j]):
@@ -268,22 +275,3 @@ def _learn(
                 state.weight[j] -= (
                     learning_rate / (state.squared_gradient[j] + epsilon) ** 0.5 * slope
                 )
-
-
-@compiled
-def log_loss_gradient(
-    is_fraud: bool, logit: float, weight_fraud: float, weight_legitimate: float
-) -> float:
-    """river's `Log.gradient`, branch for branch.
-
-    >>> log_loss_gradient(True, 0.0, 1.0, 1.0)
-    -0.5
-    """
-    sign = 1.0 if is_fraud else -1.0
-    weight = weight_fraud if is_fraud else weight_legitimate
-    z = logit * sign
-    if z > 18.0:
-        return weight * math.exp(-z) * -sign
-    if z < -18.0:
-        return weight * -sign
-    return weight * -sign / (math.exp(z) + 1.0)

@@ -181,12 +181,21 @@ def rates_of(buckets: Buckets) -> NDArray[np.float64]:
 
 
 @borrowing
-def learn_rates(buckets: Any, served: Any, rows: Any, is_fraud: Any, memory_labels: float) -> None:
-    """Count labelled rows (n, d) in order; each bucket remembers about its last `memory_labels`."""
-    keep = 1.0 - 1.0 / memory_labels
+def learn_rates(
+    buckets: Any, served: Any, rows: Any, curve: Any, target: Any, memory_labels: float
+) -> None:
+    """Count rows (n, d) in order; each bucket remembers about its last `memory_labels` transactions.
+
+    A row adds `curve` (n,) to the labels of its bucket and `target` (n,) to its frauds: (1, 0) and
+    (1, 1) for plain labels, (0, 1) for the report of a fraud that was counted before, (0, -1) where it
+    is taken back. Only what counts as a transaction makes older ones fade.
+    """
     everything = len(buckets.labels) - 1
     for row in range(len(rows)):
-        fraud = 1.0 if is_fraud[row] else 0.0
+        keep = (1.0 - 1.0 / memory_labels) ** curve[row]
         for bucket in (bucket_of(served, rows[row]), everything):
-            buckets.labels[bucket] = buckets.labels[bucket] * keep + 1.0
-            buckets.frauds[bucket] = buckets.frauds[bucket] * keep + fraud
+            labels = buckets.labels[bucket] * keep + curve[row]
+            frauds = buckets.frauds[bucket] * keep + target[row]
+            buckets.labels[bucket] = labels
+            # What is taken back was counted when it weighed more, and may have faded since.
+            buckets.frauds[bucket] = min(max(frauds, 0.0), labels)

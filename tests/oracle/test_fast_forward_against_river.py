@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from river import compose, linear_model, optim, preprocessing
 
 from fraud_system.models.baseline import BaselineSettings, baseline, parts
+from fraud_system.models.columns import MAX_MAGNITUDE
 from fraud_system.models.fast_forward import (
-    MAX_MAGNITUDE,
     fast_forward,
     read_state,
     write_state,

@@ -160,30 +160,34 @@ def test_learning_is_a_plain_loop_however_it_is_cut(seed, memory, cuts):
     is_fraud = generator.random(200) < 0.2
     buckets, served = empty_buckets(3, 0.02), served_of(rules)
     for start, stop in pairwise([0, *sorted(cuts), 200]):
-        learn_rates(buckets, served, rows[start:stop], is_fraud[start:stop], memory)
+        part = slice(start, stop)
+        target = is_fraud[part].astype(float)
+        learn_rates(buckets, served, rows[part], np.ones(len(target)), target, memory)
     assert rates_of(buckets).tolist() == python_rates(rules, rows, is_fraud, memory, 0.02)
 
 
 def test_what_is_old_is_forgotten():
     memory, served, row = 500.0, served_of((NEW,)), np.array([[1.0, 9.0, 0.0, 0.0]], np.float32)
     buckets = empty_buckets(1, 0.005)
-    learn_rates(buckets, served, np.repeat(row, 5_000, 0), np.ones(5_000, np.bool_), memory)
+    learn_rates(buckets, served, np.repeat(row, 5_000, 0), np.ones(5_000), np.ones(5_000), memory)
     # After n labels the weight of all of them is m (1 - (1 - 1/m)^n), m once n is far beyond m.
     weight = memory * (1.0 - (1.0 - 1.0 / memory) ** 5_000)
     assert buckets.labels.tolist() == pytest.approx([weight, 0.0, weight])
     assert rates_of(buckets)[0] == pytest.approx((weight + 1.0) / (weight + 200.0))
-    learn_rates(buckets, served, np.repeat(row, 500, 0), np.zeros(500, np.bool_), memory)
+    learn_rates(buckets, served, np.repeat(row, 500, 0), np.ones(500), np.zeros(500), memory)
     left = (1.0 - 1.0 / memory) ** 500  # 1/e of the frauds
     assert buckets.frauds[0] == pytest.approx(weight * left)
-    learn_rates(buckets, served, np.repeat(row, 20_000, 0), np.zeros(20_000, np.bool_), memory)
+    learn_rates(
+        buckets, served, np.repeat(row, 20_000, 0), np.ones(20_000), np.zeros(20_000), memory
+    )
     assert rates_of(buckets)[0] == pytest.approx(1.0 / 700.0)
 
 
 def test_a_bucket_that_sees_nothing_forgets_nothing():
     buckets, served = empty_buckets(1, 0.005), served_of((NEW,))
     new, other = (np.array([[value, 9.0, 0.0, 0.0]], np.float32) for value in (1.0, 0.0))
-    learn_rates(buckets, served, new, np.array([True]), 100.0)
-    learn_rates(buckets, served, np.repeat(other, 50, 0), np.zeros(50, np.bool_), 100.0)
+    learn_rates(buckets, served, new, np.ones(1), np.ones(1), 100.0)
+    learn_rates(buckets, served, np.repeat(other, 50, 0), np.ones(50), np.zeros(50), 100.0)
     assert (buckets.labels[0], buckets.frauds[0]) == (1.0, 1.0)
     assert buckets.frauds[2] == pytest.approx(0.99**50)
 
@@ -205,7 +209,8 @@ def test_on_a_stationary_stream_every_bucket_is_calibrated():
         cut = slice(start, start + 1_000)
         rates = rates_of(buckets)
         predicted[cut], constant[cut] = rates[place[cut]], rates[-1]
-        learn_rates(buckets, served, rows[cut], is_fraud[cut], 50_000.0)
+        target = is_fraud[cut].astype(float)
+        learn_rates(buckets, served, rows[cut], np.ones(len(target)), target, 50_000.0)
     settled = np.arange(200_000) >= 50_000
     for each in range(4):
         chosen = settled & (place == each)
@@ -225,7 +230,8 @@ def test_the_posterior_covers_the_truth_as_often_as_it_says():
         true = generator.beta(2.0, 198.0)
         buckets = empty_buckets(1, 0.01)
         rows = np.ones((300, 4), np.float32)
-        learn_rates(buckets, served, rows, generator.random(300) < true, 1e15)
+        frauds = (generator.random(300) < true).astype(float)
+        learn_rates(buckets, served, rows, np.ones(300), frauds, 1e15)
         assert buckets.labels[0] == pytest.approx(300.0)
         posterior = stats.beta(
             0.01 * PRIOR_STRENGTH + buckets.frauds[0],

@@ -38,7 +38,7 @@ def learned(lines: list[Line]) -> list[tuple[int, bool]]:
 
 
 def pairs(examples) -> list[tuple[int, bool]]:
-    return list(zip(examples.ordinal.tolist(), examples.is_fraud.tolist(), strict=True))
+    return list(zip(examples.ordinal.tolist(), (examples.target > 0.0).tolist(), strict=True))
 
 
 def test_an_early_fraud_is_learned_at_its_own_place_among_the_others() -> None:
@@ -115,7 +115,7 @@ def test_everything_is_learned_once_and_once_more_for_each_correction(
     corrections = 0
     for ordinal in range(400):
         ways = [Resolution(int(kind)) for kind in kinds[ordinals == ordinal]]
-        labels = examples.is_fraud[examples.ordinal == ordinal].tolist()
+        labels = (examples.target > 0.0)[examples.ordinal == ordinal].tolist()
         after = len(labels) - 1
         assert after <= sum(way in (Resolution.LATE_FRAUD, Resolution.REVERSED) for way in ways)
         assert labels[-1] == (ways[-1] in (Resolution.FRAUD, Resolution.LATE_FRAUD))
@@ -181,7 +181,7 @@ def test_learned_labels_are_unbiased_at_every_moment() -> None:
         return float(np.abs(excess[500:]).max())
 
     # The largest of a random walk's z over log(40,000 / 500) = 4.4 units: beyond 5 one time in 10,000.
-    assert largest_z(examples.ordinal, examples.is_fraud) < 5.0
-    assert examples.is_fraud.tolist() == is_fraud[: len(examples.ordinal)].tolist()
+    assert largest_z(examples.ordinal, examples.target > 0.0) < 5.0
+    assert (examples.target > 0.0).tolist() == is_fraud[: len(examples.ordinal)].tolist()
     on_arrival = resolved["resolution"] == Resolution.FRAUD
     assert largest_z(resolved["ordinal"], on_arrival) > 10.0, "the test would see a bias"
