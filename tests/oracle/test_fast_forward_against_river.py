@@ -313,3 +313,20 @@ def test_reading_the_state_creates_no_entries():
     assert not state.seen.any()
     assert len(scaler.means) + len(scaler.vars) + len(scaler.counts) == 0
     assert len(logistic.weights) + len(logistic.optimizer.g2) == 0
+
+
+def test_the_log_odds_are_what_river_gives_each_row_just_before_it_learns_it():
+    features, is_fraud = awkward_stream(300, seed=4)
+    river = baseline(PAIRS)
+    scaler, squash, interactions, logistic = parts(river)
+    expected = []
+    for row, label in zip(features, is_fraud, strict=True):
+        x = present(NAMES, row)
+        scaler.learn_one(x)
+        terms = interactions.transform_one(squash.transform_one(scaler.transform_one(x)))
+        chance = logistic.predict_proba_one(terms)[True]
+        expected.append(math.log(chance / (1.0 - chance)))
+        logistic.learn_one(terms, bool(label))
+    log_odds = fast_forward(baseline(PAIRS), NAMES, features, is_fraud)
+    np.testing.assert_allclose(log_odds, expected, rtol=1e-7, atol=1e-9)
+    assert np.ptp(log_odds) > 1.0
