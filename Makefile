@@ -38,9 +38,10 @@ train: $(READY) ## the main job on your own file or folder   DATA=f SCHEMA=s [LA
 	@$(BIN)/python -m pipelines train --data "$(DATA)" --schema "$(SCHEMA)" $(if $(LABELS),--labels "$(LABELS)") \
 	  --out "$(or $(OUT),runs/train)" --model $(or $(MODEL),baseline)
 
-handbook: $(READY) ## the Handbook's stream by its own protocol, beside its published figures   DATA=f
+handbook: $(READY) ## the Handbook's stream by its own protocol, beside its published figures   DATA=f [FOLDS=choice: earlier weeks only]
 	@test -n "$(DATA)" || { echo "error: say DATA=file"; exit 2; }
-	@$(BIN)/python -m pipelines handbook --data "$(DATA)" --model $(or $(MODEL),baseline)
+	@$(BIN)/python -m pipelines handbook --data "$(DATA)" --model $(or $(MODEL),baseline) \
+	  --folds $(or $(FOLDS),test)
 
 evaluate: $(READY) ## metrics.json and report.html again, from a run's other files   RUN=dir
 	@$(BIN)/python -m pipelines evaluate --run "$(or $(RUN),runs/demo)"

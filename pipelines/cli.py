@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m pipelines run|schema|train|evaluate|replay`.
+"""The commands behind the Makefile: `python -m pipelines run|schema|train|handbook|evaluate|replay`.
 
 A mistake of the user's ends with one line that names the field and the fix, and exit code 2.
 """
@@ -6,11 +6,13 @@ A mistake of the user's ends with one line that names the field and the fix, and
 import argparse
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -28,9 +30,9 @@ MODELS = ("baseline",)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    given = _parser().parse_args(arguments)
     started_s = time.monotonic()
     try:
+        given = _parser().parse_args(arguments)
         given.job(given)
     except FraudSystemError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -39,8 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Mistakes on the command line are told like every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        """As one of this system's errors, named as in the Makefile."""
+        told = re.fullmatch(r"argument --?(\S+): (.*)", message, flags=re.DOTALL)
+        if told is None:
+            raise ConfigError(message, field="command line", fix="make help lists the commands")
+        field, problem = told.groups()
+        wrong = re.fullmatch(r"invalid int value: (.*)", problem)
+        if wrong is not None:
+            problem = f"must be a whole number, not {wrong[1]}"
+        raise ConfigError(problem, field=field.upper())
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pipelines", description=__doc__)
+    parser = _Parser(prog="pipelines", description=__doc__)
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="the main job on a simulated stream")
     run.add_argument("--seed", type=int, default=1)
@@ -62,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     book = commands.add_parser("handbook", help="the Handbook's stream, by its own protocol")
     book.add_argument("--data", type=_path, required=True, help="the Handbook's transactions")
     book.add_argument("--model", choices=MODELS, default="baseline")
-    book.add_argument("--out", type=Path, default=Path("runs/handbook"))
+    book.add_argument("--folds", choices=("test", "choice"), default="test")
+    book.add_argument(
+        "--out", type=Path, help="by default runs/handbook, and -choice for those folds"
+    )
     book.set_defaults(job=_handbook)
     again = commands.add_parser("evaluate", help="metrics and report again, from a run's files")
     again.add_argument("--run", type=Path, required=True)
@@ -163,13 +183,25 @@ def _stream_of_file(data: Path, labels_file: Path | None, schema: Schema) -> Str
 
 
 def _handbook(given: argparse.Namespace) -> None:
-    from pipelines.handbook.job import run_handbook, table_text, write_results
+    from pipelines.handbook.job import contenders, earlier, run_handbook
+    from pipelines.handbook.protocol import FOLD_SETS, TEST
+    from pipelines.handbook.table import table_text, write_results
+    from pipelines.job import check_out
 
+    folds = FOLD_SETS[given.folds]
+    target = "handbook" if folds == TEST else f"handbook-{folds.name}"
+    out = given.out or Path("runs") / target
     schema = read_schema(SCHEMAS / "handbook.toml")
     settings = settings_of(schema)
-    lines = run_handbook(_stream_of_file(given.data, None, schema), settings, given.out)
-    write_results(lines, Path("results/handbook.json"))
-    print(table_text(lines))
+    online = contenders(settings)
+    for each in online:
+        check_out(out.with_name(out.name + each.suffix))
+    stream = earlier(_stream_of_file(given.data, None, schema), folds.before, settings)
+    lines = run_handbook(stream, online, out, folds)
+    write_results(lines, folds, Path(f"results/{target}.json"))
+    print(table_text(lines, folds))
+    print(f"figures results/{target}.json")
+    _announce(out)
 
 
 def _evaluate(given: argparse.Namespace) -> None:

@@ -21,6 +21,7 @@ from fraud_system.events import Action, Column, Columns, LabelSource, Scorer
 PREDICTIONS = "predictions.parquet"
 RUN = "run.json"
 METRICS = "metrics.json"
+COMPARISON = "comparison.json"
 REPORT = "report.html"
 
 NO_SOURCE = 255

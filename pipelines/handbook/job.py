@@ -1,86 +1,114 @@
-"""`make handbook DATA=f`: the main job on the Handbook's stream, and the book's protocol on what it left.
+"""`make handbook DATA=f [MODEL=m] [FOLDS=choice]`: the main job on the Handbook's stream, by its protocol.
 
-Runs the baseline twice (linear features only, and with interactions), retrains the batch yardsticks, prints
-everything beside what the book publishes, and writes `results/handbook.json`.
+Runs each contender of the model, retrains the batch yardsticks on the same features and labels, and puts
+all of them into one table with what the book publishes: printed, as `results/handbook.json`, and in the
+run's `report.html`. With FOLDS=choice everything happens on the stream before the first test fold: that is
+where settings are chosen.
 """
 
-import json
-import platform
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from fraud_system.errors import DataError
+from fraud_system.events import DAY_US, SECOND_US
 from fraud_system.ledger import SqliteLedger
-from fraud_system.metrics import cluster_bootstrap, expected_over_observed
 from fraud_system.settings import Settings
-from pipelines.handbook.protocol import (
-    CHOICE_STARTS,
-    DELAY_DAYS,
-    TEST_DAYS,
-    TEST_STARTS,
-    TRAINING_DAYS,
-    FoldScores,
-    day_number,
-    days_of,
-    fold_scores,
-    mean_scores,
-    scored_rows,
-)
-from pipelines.handbook.published import FOLDS
-from pipelines.handbook.yardstick import YARDSTICKS
+from pipelines.handbook.figures import DRAWS, figures_of
+from pipelines.handbook.protocol import DELAY_DAYS, FoldSet, Scored, day_number, days_of
+from pipelines.handbook.table import Line, published_lines, write_comparison
+from pipelines.handbook.yardstick import YARDSTICKS, retrained_weekly
 from pipelines.job import LEDGER, run_job
+from pipelines.readers import arrivals
+from pipelines.report import write_report
 from pipelines.stream import Stream
 
-MATURITY_DAYS = 7
+ONLINE = "Online: learned from labels as they mature"
+WEEKLY = "scikit-learn, retrained weekly on the same features and labels"
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of the table.
+class Contender:
+    """An online model that is run.
 
     Args:
-        name: of the model.
-        test, choice: means over the test folds and over the folds that choices were made on.
-        expected_over_observed: (value, low, high) over the four test weeks together.
+        name: in the table.
+        suffix: of its run directory, "" for the main one.
+        settings: of its run.
     """
 
     name: str
-    test: FoldScores
-    choice: FoldScores | None = None
-    expected_over_observed: tuple[float, float, float] | None = None
+    suffix: str
+    settings: Settings
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What the protocol needs of a run: days, card codes, labels and probabilities, in ledger order."""
-
-    day: NDArray[np.int64]
-    card: NDArray[np.int64]
-    is_fraud: NDArray[np.bool_]
-    probability: NDArray[np.float64]
-
-
-def run_handbook(stream: Stream, settings: Settings, out: Path) -> list[Line]:
-    """Run, score and compare; the runs are left in `out` and beside it with "-linear"."""
+def contenders(settings: Settings) -> list[Contender]:
+    """The model without and with its interactions; the last one's run is the job's own."""
     linear = replace(settings, features=replace(settings.features, pairs=()))
-    run_job(stream, linear, out.with_name(out.name + "-linear"), "handbook")
-    run_job(stream, settings, out, "handbook")
-    lines = [
-        online_line("river baseline, linear", read_scored(out.with_name(out.name + "-linear"))),
-        online_line("river baseline, interactions", read_scored(out)),
+    return [
+        Contender("river baseline, linear", "-linear", linear),
+        Contender("river baseline, interactions", "", settings),
     ]
+
+
+def run_handbook(
+    stream: Stream, online: list[Contender], out: Path, folds: FoldSet, draws: int = DRAWS
+) -> list[Line]:
+    """Run, score and compare; each contender's run is left at `out` plus its suffix.
+
+    Args:
+        stream: the Handbook's; of the folds' own days only, see `earlier`.
+        online: see `contenders`; the yardsticks take the features of the last one.
+        out: of the last one's run, whose report gets the table.
+        folds: which weeks are scored.
+        draws: resamples of the cards.
+
+    Raises:
+        DataError: the stream does not hold these weeks, or its labels are not seven days late.
+    """
+    _check(stream, online[-1].settings, folds)
+    lines = []
+    for each in online:
+        run_dir = run_job(stream, each.settings, out.with_name(out.name + each.suffix), "handbook")
+        _say(f"scoring {each.name}")
+        lines.append(
+            Line(each.name, ONLINE, figures_of(folds, read_scored(run_dir), each.name, draws))
+        )
     scored, features = read_scored(out), read_features(out)
-    for name in tqdm(YARDSTICKS, unit=" yardsticks", disable=None):
-        lines.append(yardstick_line(name, scored, features))
-    lines += [Line(f"published: {each.model}", FoldScores(*each[1:])) for each in FOLDS]
+    for name in YARDSTICKS:
+        _say(f"retraining {name} for {len(folds.starts)} weeks")
+        answered = retrained_weekly(name, folds.starts, scored, features)
+        lines.append(Line(name, WEEKLY, figures_of(folds, answered, name, draws)))
+    lines += published_lines(folds)
+    write_comparison(lines, folds, draws, out)
+    write_report(out)
     return lines
+
+
+def earlier(stream: Stream, before: date | None, settings: Settings) -> Stream:
+    """The stream as it was before a day: its transactions, and whatever labels they get.
+
+    >>> from fraud_system.events import no_labels, no_transactions
+    >>> stream = Stream("s", arrivals(no_transactions(2), no_labels(), 1), "f", rows=0)
+    >>> earlier(stream, None, None) is stream
+    True
+    """
+    if before is None:
+        return stream
+    transactions, labels = stream.arrivals.transactions, stream.arrivals.labels
+    kept = transactions.rows(transactions.event_time_us < day_number(before) * DAY_US)
+    known = np.isin(labels.transaction_key, kept.transaction_key)
+    maturity_s, orphan_wait_s = settings.labels.maturity_s, settings.labels.orphan_wait_s
+    return replace(
+        stream,
+        name=f"{stream.name}, before {before}",
+        arrivals=arrivals(kept, labels.rows(known), maturity_s, orphan_wait_s),
+    )
 
 
 def read_scored(run_dir: Path) -> Scored:
@@ -104,78 +132,19 @@ def read_features(run_dir: Path) -> NDArray[np.float32]:
         )
 
 
-def online_line(name: str, scored: Scored) -> Line:
-    """The folds, on the probabilities that were served."""
-    test_from = day_number(TEST_STARTS[0]) + TRAINING_DAYS + DELAY_DAYS
-    weeks = (scored.day >= test_from) & (scored.day < test_from + TEST_DAYS * len(TEST_STARTS))
-    columns = (scored.probability[weeks], scored.is_fraud[weeks])
-
-    def ratio(p: Any, y: Any, weight: Any = None) -> float:
-        return expected_over_observed(p, y, weight=weight)
-
-    low, high = cluster_bootstrap(ratio, columns, scored.card[weeks])
-    return Line(
-        name,
-        mean_scores(list(_folds(TEST_STARTS, scored))),
-        mean_scores(list(_folds(CHOICE_STARTS, scored))),
-        (ratio(*columns), low, high),
-    )
-
-
-def yardstick_line(name: str, scored: Scored, features: NDArray[np.float32]) -> Line:
-    """The test folds, each with a model trained on all labels known when its test week began."""
-    folds = []
-    for start in TEST_STARTS:
-        test_first = day_number(start) + TRAINING_DAYS + DELAY_DAYS
-        known = scored.day < test_first - MATURITY_DAYS
-        model = YARDSTICKS[name]().fit(features[known], scored.is_fraud[known])
-        rows = scored_rows(start, scored.day, scored.card, scored.is_fraud)
-        probability = np.zeros(len(scored.day))
-        probability[rows] = model.predict_proba(features[rows])[:, 1]
-        folds.append(fold_scores(rows, scored.day, scored.card, scored.is_fraud, probability))
-    return Line(name, mean_scores(folds))
-
-
-def _folds(starts: Any, scored: Scored) -> Iterator[FoldScores]:
-    for start in starts:
-        rows = scored_rows(start, scored.day, scored.card, scored.is_fraud)
-        yield fold_scores(rows, scored.day, scored.card, scored.is_fraud, scored.probability)
-
-
-def table_text(lines: list[Line]) -> str:
-    """For the terminal: AUC, average precision and card precision@100 on the test folds."""
-    text = [f"{'mean of four weekly test folds':52} {'AUC':>6} {'AP':>6} {'CP@100':>7}  E/O [95 %]"]
-    for line in lines:
-        scores, ratio = line.test, line.expected_over_observed
-        eo = f"{ratio[0]:.3f} [{ratio[1]:.3f}, {ratio[2]:.3f}]" if ratio else ""
-        text.append(
-            f"{line.name:52} {scores.roc_auc:6.3f} {scores.average_precision:6.3f} "
-            f"{scores.card_precision_100:7.3f}  {eo}"
+def _check(stream: Stream, settings: Settings, folds: FoldSet) -> None:
+    """Refuse before anything costly what cannot be scored by the protocol."""
+    days = days_of(stream.arrivals.transactions.event_time_us)
+    first, last = day_number(folds.starts[0]), day_number(folds.last_test_day)
+    if not len(days) or days.min() > first or days.max() < last:
+        raise DataError(
+            f"does not reach from {folds.starts[0]} to {folds.last_test_day}",
+            field="data",
+            fix="give the Handbook's stream, all of its days up to then",
         )
-    return "\n".join(text)
+    if settings.labels.maturity_s * SECOND_US != DELAY_DAYS * DAY_US:
+        raise DataError("the protocol's labels are seven days late", field="labels.maturity_s")
 
 
-def write_results(lines: list[Line], path: Path) -> None:
-    """The same figures as `results/handbook.json`."""
-    best = {name: max(getattr(each, name) for each in FOLDS) for name in FoldScores.__annotations__}
-    rows: list[dict[str, Any]] = []
-    for line in lines:
-        for name, against in best.items():
-            value = getattr(line.test, name)
-            rows.append(
-                {
-                    "name": f"{line.name}: {name}",
-                    "value": value,
-                    "unit": "mean of four folds",
-                    "against": f"best published {name}, {against}",
-                    "ratio": value / against,
-                }
-            )
-    result = {
-        "target": "handbook",
-        "machine": platform.machine(),
-        "versions": {name: version(name) for name in ("numpy", "numba", "river", "scikit-learn")},
-        "rows": rows,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+def _say(what: str) -> None:
+    print(f"... {what}", file=sys.stderr, flush=True)
