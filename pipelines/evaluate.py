@@ -24,8 +24,10 @@ served; money is in the currency of the amounts; log losses are in nats; times a
                     specificity, value_detected, balanced_accuracy, informedness, and recall and
                     specificity with p moved to the reference prevalence
     calibration     reliability {count, money}, periods (before, during and after a drift)
-    by_week         per week, the warm-up included; `below_both` is the week's verdict
-    verdict         in how many weeks after the warm-up the model's log loss is below both others
+    by_week         per week, the warm-up included; `below_both` is the week's verdict, null where
+                    the week is not `complete`
+    verdict         in how many complete weeks after the warm-up the model's log loss is below both
+                    others
     drift_marks     time, what, week_position (1.5 is the end of week 1)
     policy          actions, costs, cost {served, approve_all, model, heuristic, constant}
     cost_curve      cost of declining above a threshold on expected fraud

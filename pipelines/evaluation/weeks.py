@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fraud_system.events import Column
+from fraud_system.events import DAY_US, Column
 from fraud_system.metrics import (
     expected_over_observed,
     log_loss,
@@ -34,7 +34,9 @@ def week_figures(
 
     Returns:
         per week: `transactions`, `evaluated` (settled with a known label), `frauds`, the three log
-        losses and so on. `below_both` is None in the warm-up and where nothing is evaluated.
+        losses and so on. `complete` is False for a week that the run, or its settled part, ends
+        within: less than seven days. `below_both` is None there, in the warm-up and where nothing
+        is evaluated.
     """
     week = calendar.week(predictions.event_time_us)
     counted = evaluated(predictions, calendar)
@@ -50,6 +52,7 @@ def week_figures(
                 "from": iso(start_us),
                 "to": iso(min(start_us + WEEK_US, calendar.last_us + 1)),
                 "warm_up": number <= WARM_UP_WEEKS,
+                "complete": _complete(start_us, calendar),
                 "transactions": np.count_nonzero(here),
             }
             | _figures(
@@ -63,14 +66,23 @@ def week_figures(
 def verdict(weeks: list[dict[str, Any]]) -> dict[str, Any]:
     """In how many of the judged weeks the model's log loss was below both others'.
 
-    >>> verdict([{"week": 1, "below_both": None}, {"week": 3, "below_both": True}])
-    {'weeks': 1, 'below_both': 1, 'not_below': []}
+    `incomplete` are those that would have been judged if they had had seven days.
+
+    >>> whole = {"warm_up": False, "evaluated": 9, "complete": True, "below_both": True}
+    >>> cut = whole | {"complete": False, "below_both": None}
+    >>> verdict([{"week": 3} | whole, {"week": 4} | cut])
+    {'weeks': 1, 'below_both': 1, 'not_below': [], 'incomplete': [4]}
     """
     judged = [week for week in weeks if week["below_both"] is not None]
     return {
         "weeks": len(judged),
         "below_both": sum(week["below_both"] for week in judged),
         "not_below": [week["week"] for week in judged if not week["below_both"]],
+        "incomplete": [
+            week["week"]
+            for week in weeks
+            if week["evaluated"] and not week["warm_up"] and not week["complete"]
+        ],
     }
 
 
@@ -100,8 +112,14 @@ def _figures(rows: Predictions, weight: Column | None, threshold: float) -> dict
     }
 
 
+def _complete(start_us: int, calendar: Calendar) -> bool:
+    """Whether something of the week's seventh day is settled."""
+    end_us = min(calendar.last_us + 1, calendar.evaluated_end_us)
+    return end_us > start_us + WEEK_US - DAY_US
+
+
 def _below_both(week: dict[str, Any]) -> bool | None:
-    if week["warm_up"] or not week["evaluated"]:
+    if week["warm_up"] or not week["evaluated"] or not week["complete"]:
         return None
     losses = week["log_loss"]
     return bool(losses["model"] < min(losses["heuristic"], losses["constant"]))

@@ -7,8 +7,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..evaluation.run_files import METRICS, REPORT, RUN, read_json
-from . import detail_words, formats, plots, words
+from ..evaluation.run_files import COMPARISON, METRICS, REPORT, RUN, read_json
+from . import calibration_words, detail_words, formats, plots, words
 from .detail_plots import detail_pictures
 from .svg import inline_svg
 
@@ -19,17 +19,24 @@ SCORER_NAMES = {"model": "Model", "heuristic": "Heuristic", "constant": "Constan
 def write_report(run_dir: Path) -> Path:
     """Write `report.html` from `metrics.json` and `run.json`; returns its path.
 
+    A job that compares with other models leaves `comparison.json` too; the page then shows it.
+
     Raises:
-        ArtefactError: one of the two is missing or not usable.
+        ArtefactError: one of the first two is missing, or one is not usable.
     """
     metrics = read_json(run_dir, METRICS, fix="make evaluate RUN=... writes it")
     run = read_json(run_dir, RUN, fix="run the job again; it writes this file")
+    comparison = None
+    if (run_dir / COMPARISON).exists():
+        comparison = read_json(run_dir, COMPARISON, fix="remove it, or run the comparison again")
     path = run_dir / REPORT
-    path.write_text(page(metrics, run), encoding="utf-8")
+    path.write_text(page(metrics, run, comparison), encoding="utf-8")
     return path
 
 
-def page(metrics: dict[str, Any], run: dict[str, Any]) -> str:
+def page(
+    metrics: dict[str, Any], run: dict[str, Any], comparison: dict[str, Any] | None = None
+) -> str:
     """The whole page; the same text for the same figures."""
     environment = Environment(
         loader=FileSystemLoader(_HERE),
@@ -45,6 +52,8 @@ def page(metrics: dict[str, Any], run: dict[str, Any]) -> str:
         m=metrics,
         run=run,
         words=words,
+        calibration=calibration_words,
+        comparison=comparison,
         detail=detail_words,
         interval=formats.interval,
         formats=formats,

@@ -6,15 +6,14 @@ nothing is called good or bad beyond what its p-value or interval carries.
 
 from typing import Any
 
-from .formats import day, fixed, interval, money, p_value, percent, significant, whole
+from .calibration_words import chance_clause, side, times, title
+from .formats import day, interval, money, percent, significant, whole
 
-SIGNIFICANT = 0.05
-_TOO_FAR = 0.1  # a slope this far from 1 is worth a word
-_CANCELS = "too much in some bins cancels too little in others"
+_MANY_LATE = 0.1  # a share of reports after maturity that is worth a word
 
 
 def in_short(metrics: dict[str, Any]) -> list[str]:
-    """The first paragraph: one sentence for each question that a reader comes with."""
+    """The first list: one item for each question that a reader comes with."""
     headline, evaluated = metrics["headline"], metrics["evaluated"]
     if not headline:
         return [
@@ -33,84 +32,81 @@ def in_short(metrics: dict[str, Any]) -> list[str]:
         return [judged, "Without a single fraud most figures below are undefined."]
     gain = metrics["gain"]
     periods = [
-        f"{title(period)}, {_chance_clause(period)}."
+        f"{title(period)}, {chance_clause(period)}."
         for period in metrics["calibration"]["periods"]
-        if period["role"] in ("before", "after", "recent") and period["rows"]
+        if period["role"] in ("all", "before", "after", "recent") and period["rows"]
     ]
     return [
         judged,
-        week_verdict(metrics["verdict"]),
-        f"Over all of them it is {_below(gain['over_heuristic'])} the heuristic's and"
-        f" {_below(gain['over_constant'])} the constant rate's.",
+        f"{week_verdict(metrics['verdict'])} Over all transactions judged it is"
+        f" {_below(gain['over_heuristic'])} the heuristic's and {_below(gain['over_constant'])} the"
+        " constant rate's.",
         "A random fraud gets a higher probability than a random legitimate transaction"
         f" {percent(headline['model']['roc_auc']['value'])} of the time"
         f" ({percent(headline['heuristic']['roc_auc']['value'])} from the heuristic).",
         *periods,
         *missing_after_drift(metrics),
+        *late_reports(metrics),
         saving(metrics["policy"]["cost"]),
+    ]
+
+
+def late_reports(metrics: dict[str, Any]) -> list[str]:
+    """Names late reports as a cause where the model expects too little and they are not few.
+
+    A fraud reported after maturity was first learned as legitimate, then as fraud. With a share s of
+    such reports, transactions that are all alike and all fraud are learned as 1 fraud in 1 + s: so
+    s can take expected / seen down to 1 / (1 + s), and no further. Where that is far enough it is
+    called the main cause, else one of several.
+    """
+    labels, model = metrics["labels"], metrics["headline"]["model"]
+    ratios = {
+        "by count": model["expected_over_observed"],
+        "by money": model["expected_over_observed_money"],
+    }
+    low = {told: ratio for told, ratio in ratios.items() if side(ratio) == "low"}
+    if not low or not labels["reported_frauds"]:
+        return []
+    share = labels["after_maturity"] / labels["reported_frauds"]
+    if share < _MANY_LATE:
+        return []
+    far_enough = min(ratio["value"] for ratio in low.values()) >= 1.0 / (1.0 + share)
+    seen = " and ".join(f"{times(ratio)} what came {told}" for told, ratio in low.items())
+    cause = (
+        "The main cause is late reports"
+        if far_enough
+        else "One cause is late reports, not the only one"
+    )
+    return [
+        f"The model expects too little fraud ({seen}). {cause}: {percent(share)} of the fraud reports"
+        f" ({whole(labels['after_maturity'])} of {whole(labels['reported_frauds'])}) came after the"
+        f" {significant(labels['maturity_days'])} days in which a transaction matures, so these"
+        " frauds were first learned as legitimate."
     ]
 
 
 def week_verdict(verdict: dict[str, Any]) -> str:
     """The answer to: is the model better than both baselines, every week?
 
-    >>> print(week_verdict({"weeks": 3, "below_both": 1, "not_below": [4, 5]}))
+    >>> found = {"weeks": 3, "below_both": 1, "not_below": [4, 5], "incomplete": [6]}
+    >>> print(week_verdict(found))
     The model's log loss is below the heuristic's and the constant rate's in 1 of 3 weeks after the
-    second; not in weeks 4, 5.
+    second; not in weeks 4, 5. Week 6 has fewer than seven settled days and is not counted.
     """
     if not verdict["weeks"]:
-        return "No week after the second has settled labels, so log losses cannot be compared."
+        return (
+            "No whole week after the second is settled, so log losses cannot be compared by week."
+        )
     text = (
         "The model's log loss is below the heuristic's and the constant rate's in"
         f" {verdict['below_both']} of {verdict['weeks']} weeks after the second"
     )
     missed = ", ".join(str(week) for week in verdict["not_below"])
     plural = "s" if len(verdict["not_below"]) > 1 else ""
-    return f"{text}; not in week{plural} {missed}." if missed else f"{text}."
-
-
-def title(period: dict[str, Any]) -> str:
-    """A period by its role; numbered where there are several drifts.
-
-    >>> title({"role": "after", "name": "after_drift_2"})
-    'After drift 2 was learned'
-    """
-    number = period["name"].rpartition("_")[2]
-    drift = f"drift {number}" if number.isdigit() else "the drift"
-    return {
-        "all": "All after the warm-up",
-        "recent": "Last four weeks",
-        "before": "Before the drift" if drift == "the drift" else "Before any drift",
-        "learning": f"While {drift} was being learned",
-        "after": f"After {drift} was learned",
-    }[str(period["role"])]
-
-
-def calibration_finding(period: dict[str, Any], drifted: bool = False) -> str:
-    """Whether the error can be told from chance; if so, how far it is and why.
-
-    Args:
-        period: of `metrics["calibration"]["periods"]`.
-        drifted: whether a drift is marked in the run.
-    """
-    if not period["rows"]:
-        return "No transaction of this period has a settled label."
-    error = period["calibration_error_money"]
-    if error["p_value"] is None or period["expected_over_observed_money"]["value"] is None:
-        return "Undefined: there is no fraud money in this period."
-    if error["p_value"] > SIGNIFICANT:
-        return (
-            f"Not distinguishable from zero (p = {p_value(error['p_value'])}): a model whose every"
-            f" probability is true would show an error of {percent(error['null_mean'])} of the"
-            f" money on average, this one shows {percent(error['error'])}.{_by_count(period)}"
-        )
-    mixed = drifted and period["role"] == "all"
-    learning = " It includes the time in which the drift was being learned." if mixed else ""
-    return (
-        f"Distinguishable from zero (p = {p_value(error['p_value'])}). How far: beyond chance, the"
-        f" bins are off by {percent(error['relative'])} of the fraud money expected."
-        f" Why: {_why(period)}{learning}"
-    )
+    text += f"; not in week{plural} {missed}." if missed else "."
+    for week in verdict["incomplete"]:
+        text += f" Week {week} has fewer than seven settled days and is not counted."
+    return text
 
 
 def missing_after_drift(metrics: dict[str, Any]) -> list[str]:
@@ -152,6 +148,25 @@ def young(labels: dict[str, Any]) -> str:
     return text
 
 
+def nothing_set_aside(labels: dict[str, Any]) -> str:
+    """That every row was used; and the label messages that were not, if any.
+
+    >>> nothing_set_aside({"joiner": {"dead_letters": 0}})
+    'Nothing was set aside.'
+    >>> nothing_set_aside({"joiner": {"dead_letters": 18}})
+    'No row was set aside. 18 label messages became dead letters: no transaction came for them.'
+    """
+    dead = labels["joiner"].get("dead_letters", 0)
+    if not dead:
+        return "Nothing was set aside."
+    one = dead == 1
+    return (
+        f"No row was set aside. {whole(dead)} label message{'' if one else 's'} became"
+        f" {'a dead letter' if one else 'dead letters'}: no transaction came for"
+        f" {'it' if one else 'them'}."
+    )
+
+
 def saving(cost: dict[str, Any]) -> str:
     """What the served actions cost beside the alternatives."""
     return (
@@ -176,16 +191,6 @@ def change(value: float, reference: float) -> str:
     return f"{'+' if share > 0 else ''}{percent(share)}"
 
 
-def times(figure: dict[str, Any]) -> str:
-    """
-    >>> times({"value": 1.031, "low": 0.98, "high": 1.09}).replace("\u00a0", " ")
-    'expected 1.03 [0.98, 1.09] times'
-    """
-    if figure["value"] is None:
-        return "an undefined multiple of"
-    return f"expected {fixed(figure['value'], 2)} {interval(figure, fixed, decimals=2)} times"
-
-
 def units(cluster_unit: str) -> str:
     """What is resampled, in the plural.
 
@@ -206,74 +211,3 @@ def _below(gain: dict[str, Any], with_interval: bool = False) -> str:
     low, high = sorted((abs(gain["low"]), abs(gain["high"])))
     width = f" {interval({'low': low, 'high': high}, percent)}" if with_interval else ""
     return f"{size}{width} {word}"
-
-
-def _chance_clause(period: dict[str, Any]) -> str:
-    error, ratio = period["calibration_error_money"], period["expected_over_observed_money"]
-    if error["p_value"] is None or ratio["value"] is None:
-        return "calibration by money is undefined"
-    figures = f"p = {p_value(error['p_value'])}; {times(ratio)} the fraud money that came"
-    if error["p_value"] > SIGNIFICANT:
-        return f"calibration by money cannot be told from perfect ({figures})"
-    return (
-        f"calibration by money is off by {percent(error['relative'])} of the expected fraud money"
-        f" beyond chance ({figures})"
-    )
-
-
-def _by_count(period: dict[str, Any]) -> str:
-    """What money does not show: many small payments can be off without much money in them."""
-    p, ratio = period["calibration_error_count"]["p_value"], period["expected_over_observed"]
-    if p is None or p > SIGNIFICANT:
-        return ""
-    return f" By count it can be told (p = {p_value(p)}): it {times(ratio)} the frauds that came."
-
-
-def _why(period: dict[str, Any]) -> str:
-    """The level, by money and by count; else the shape; and the bin that is furthest off."""
-    by_money, by_count = period["expected_over_observed_money"], period["expected_over_observed"]
-    off_money, off_count = _side(by_money), _side(by_count)
-    figures = f"It {times(by_money)} the fraud money and {times(by_count)} the frauds that came."
-    too_far = "under" if "low" in (off_money, off_count) else "over"
-    shape = _shape(period["calibration_line"])
-    if off_money and off_money == off_count:
-        reason = f"The level is too {off_money}, by count and by money"
-    elif off_money and off_count:
-        reason = "The level is off, by money the other way than by count"
-    elif off_money:
-        reason = f"The level may be right by count, but large payments are {too_far}rated"
-    elif off_count:
-        reason = f"The level may be right by money, but small payments are {too_far}rated"
-    else:
-        reason = f"Both intervals hold 1, so it is not the level: {shape or _CANCELS}"
-        bursts = " The test takes frauds as independent, and bursts on one card alone can fail it."
-        return f"{figures} {reason}.{bursts}{_worst(period['worst_bin'])}"
-    also = f"; also, {shape}" if shape else ""
-    return f"{figures} {reason}{also}.{_worst(period['worst_bin'])}"
-
-
-def _side(figure: dict[str, Any]) -> str:
-    """`high` or `low` where the interval of E/O excludes 1."""
-    if figure["low"] is not None and figure["low"] > 1.0:
-        return "high"
-    if figure["high"] is not None and figure["high"] < 1.0:
-        return "low"
-    return ""
-
-
-def _shape(line: dict[str, Any]) -> str:
-    slope = line["slope"]
-    if slope is None or abs(slope - 1.0) < _TOO_FAR:
-        return ""
-    kind = "extreme" if slope < 1.0 else "timid"
-    return f"the probabilities are too {kind} (slope {fixed(slope, 2)}, where 1 is right)"
-
-
-def _worst(worst: dict[str, Any]) -> str:
-    if not worst:
-        return ""
-    return (
-        f" Furthest off are probabilities from {percent(worst['lower'])} to"
-        f" {percent(worst['upper'])}: expected {money(worst['expected_money'])}, came"
-        f" {money(worst['fraud_money'])}."
-    )

@@ -47,7 +47,12 @@ def test_a_run_too_short_to_judge(make_finished_run: Callable[..., Path], tmp_pa
     figures = evaluate(run_dir, draws=9)
     assert figures["headline"] == {}
     assert figures["thresholds"] == []
-    assert figures["verdict"] == {"weeks": 0, "below_both": 0, "not_below": []}
+    assert figures["verdict"] == {
+        "weeks": 0,
+        "below_both": 0,
+        "not_below": [],
+        "incomplete": [],
+    }
     assert figures["by_week"][0]["evaluated"] > 0
 
 

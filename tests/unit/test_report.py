@@ -1,5 +1,6 @@
 """`report.html`: complete, self-contained, the same bytes for the same figures, and accessible."""
 
+import copy
 import json
 import re
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 from fraud_system.errors import ArtefactError
 from pipelines import report
 from pipelines.evaluate import evaluate
-from pipelines.report import write_report
+from pipelines.report import words, write_report
 from pipelines.report.page import page, pictures
 from pipelines.report.svg import COLOUR
 
@@ -206,6 +207,64 @@ def test_what_was_set_aside_is_shown_and_cannot_be_markup(text: str) -> None:
     assert "row 17: -12.00" in text
     assert "<b>-1</b>" not in text
     assert "&lt;b&gt;-1&lt;/b&gt;" in text
+
+
+def test_a_last_week_of_fewer_than_seven_days_is_shown_and_not_counted(
+    make_finished_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    """60 days, the last seven of them not settled: 53 are, so week 8 has four."""
+    run_dir = make_finished_run(tmp_path / "run", rows=3_000, days=60, maturity_days=10)
+    figures = evaluate(run_dir, draws=9)
+    weeks = figures["by_week"]
+    assert [week["complete"] for week in weeks] == [True] * 7 + [False] * 2
+    assert [week["below_both"] is None for week in weeks] == [True] * 2 + [False] * 5 + [True] * 2
+    assert figures["verdict"]["weeks"] == 5
+    assert figures["verdict"]["incomplete"] == [8]
+    text = write_report(run_dir).read_text(encoding="utf-8")
+    assert "Week 8 has fewer than seven settled days and is not counted." in text
+    assert text.count("<td>incomplete</td>") == 1
+    assert text.count("<td>labels open</td>") == 1
+
+
+def test_in_short_is_a_list(text: str, metrics: dict[str, Any]) -> None:
+    (short,) = re.findall(r'<ul class="short">(.*?)</ul>', text, flags=re.DOTALL)
+    assert short.count("<li>") == len(words.in_short(metrics)) < 10
+
+
+@pytest.mark.parametrize(
+    ("dead", "said"), [(0, "Nothing was set aside."), (18, "18 label messages")]
+)
+def test_dead_letters_are_not_passed_over_where_no_row_was_set_aside(
+    metrics: dict[str, Any], run: dict[str, Any], dead: int, said: str
+) -> None:
+    given = copy.deepcopy(metrics)
+    given["set_aside"] = []
+    given["labels"]["joiner"]["dead_letters"] = dead
+    shown = page(given, run)
+    assert said in shown
+    assert ("Nothing was set aside." in shown) == (dead == 0)
+
+
+def test_a_comparison_is_shown_where_a_job_left_one(run_copy: Path) -> None:
+    evaluate(run_copy, draws=9)
+    assert 'id="comparison"' not in write_report(run_copy).read_text(encoding="utf-8")
+    figures = {"auc": {"value": 0.8761, "low": 0.86, "high": 0.89, "spread": 0.0154}}
+    part = {
+        "title": "Means <over> folds",
+        "columns": [{"name": name, "title": name, "digits": 3} for name in ("auc", "loss")],
+        "groups": [{"title": "Online", "rows": [{"name": "linear", "figures": figures}]}],
+    }
+    comparison = {"title": "Beside others", "about": "By the book.", "parts": [part]}
+    (run_copy / "comparison.json").write_text(json.dumps(comparison))
+    text = write_report(run_copy).read_text(encoding="utf-8")
+    assert "Means &lt;over&gt; folds" in text
+    assert "0.876" in text
+    assert "[0.860, 0.890]" in text
+    assert "± 0.015" in text
+    assert Outline(text).unbalanced == []
+    (run_copy / "comparison.json").write_text("{")
+    with pytest.raises(ArtefactError, match=r"comparison\.json"):
+        write_report(run_copy)
 
 
 def test_a_run_with_nothing_to_judge_says_so(
