@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+BENCH  := $(VENV)/.bench-ready
 
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay bench-scaling readme-figures check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay bench-train bench-scaling readme-figures check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +27,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
+
+$(BENCH): requirements-bench.lock $(READY)
+	@echo "installing what the benchmarks compare with: once"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
+	@touch $(BENCH)
 
 run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.html   [SEED=1 DAYS=120 OUT=runs/demo]
 	@$(BIN)/python -m pipelines run $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) --out "$(or $(OUT),runs/demo)"
@@ -49,6 +55,9 @@ evaluate: $(READY) ## metrics.json and report.html again, from a run's other fil
 replay: $(READY) ## prove a run: replay its ledger and compare every byte   RUN=dir
 	@$(BIN)/python -m pipelines replay --run "$(or $(RUN),runs/demo)"
 
+bench-train: $(BENCH) ## learning, features and replay beside river, Vowpal Wabbit, polars, pandas   [DATA=f ROUNDS=3]
+	@$(BIN)/python -m benchmarks.train $(if $(DATA),--data "$(DATA)") $(if $(ROUNDS),--rounds $(ROUNDS))
+
 bench-scaling: $(READY) ## is the cost linear? a stream against one ten times as long
 	@$(BIN)/python -m benchmarks.scaling
 
@@ -67,10 +76,12 @@ format: $(READY) ## mend what ruff can mend
 test: $(READY) ## all tests; with REQUIRE_ALL=1 a skipped test is a failure
 	$(BIN)/pytest -n 2
 
-lock: ## make requirements.lock anew from pyproject.toml (exact versions, no addresses)
+lock: ## make both lock files anew from pyproject.toml (exact versions, no addresses)
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	build/lock/bin/pip freeze --exclude-editable | LC_ALL=C sort -f > requirements.lock
+	build/lock/bin/pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
+	build/lock/bin/pip freeze --exclude-editable | LC_ALL=C sort -f | grep -vxFf requirements.lock > requirements-bench.lock
 
 clean: ## remove what the commands made (not .venv)
 	rm -rf runs results var build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,18 +5,16 @@ the evaluation), alternating, and compares CPU time; the engine's memory beside 
 """
 
 import argparse
-import json
-import platform
 import statistics
 import tempfile
 import time
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
+from benchmarks import table
+from benchmarks.table import Row
 from fraud_system import replay
 from fraud_system.events import Arrivals
 from fraud_system.ledger import SqliteLedger
@@ -64,33 +62,26 @@ def main() -> None:
             seconds, state_bytes[days] = measure(stream, settings)
             cpu_s[days].append(seconds)
     short, long = streams
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for days, stream in streams.items():
-        median = statistics.median(cpu_s[days])
+        took_s = cpu_s[days]
+        took = Row("", statistics.median(took_s), "CPU s", min(took_s), max(took_s))
         rows += [
-            {"name": f"events, {days} days", "value": len(stream), "unit": "events"},
-            {"name": f"replay, {days} days", "value": median, "unit": "CPU s"},
-            {"name": f"engine state, {days} days", "value": state_bytes[days], "unit": "bytes"},
+            Row(f"events, {days} days", len(stream), "events"),
+            replace(took, name=f"replay, {days} days"),
+            Row(f"engine state, {days} days", state_bytes[days], "bytes"),
         ]
-    for row, against in zip(rows[3:], rows[:3], strict=True):
-        row |= {"against": against["name"], "ratio": row["value"] / against["value"]}
-    for row in rows:
-        ratio = f"{row['ratio']:8.2f} x {row['against']}" if "ratio" in row else ""
-        print(f"{row['name']:28} {row['value']:16,.2f} {row['unit']:8} {ratio}")
-    print(f"spread of the ratio: {_spread(cpu_s[short], cpu_s[long])}")
-    result = {
-        "target": "bench-scaling",
-        "machine": platform.processor() or platform.machine(),
-        "versions": {name: version(name) for name in ("numpy", "numba", "river")},
-        "rows": rows,
-    }
-    Path("results").mkdir(exist_ok=True)
-    Path("results/bench-scaling.json").write_text(json.dumps(result, indent=1) + "\n")
-
-
-def _spread(short: list[float], long: list[float]) -> str:
-    ratios = sorted(b / a for a, b in zip(short, long, strict=True))
-    return ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    rounds = [b / a for a, b in zip(cpu_s[short], cpu_s[long], strict=True)]
+    events, replayed, state = (
+        (longer, shorter) for shorter, longer in zip(rows[:3], rows[3:], strict=True)
+    )
+    rows += [
+        table.compared(*events),
+        table.compared(*replayed, rounds),
+        table.compared(*state),
+    ]
+    print(table.text(rows))
+    table.write("bench-scaling", rows, ("numpy", "numba", "river"))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ from fraud_system.metrics.reliability import (
     reliability_bins,
     score_decomposition,
 )
+from fraud_system.metrics.served import ServedScores
 from fraud_system.metrics.streaming import StreamingScores
 from fraud_system.metrics.unlabelled import ExpectedRates, expected_rates
 
@@ -65,6 +66,7 @@ __all__ = [
     "ReliabilityBins",
     "RocCurve",
     "ScoreDecomposition",
+    "ServedScores",
     "SpiegelhalterTest",
     "StreamingScores",
     "alert_budget",
