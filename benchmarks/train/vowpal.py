@@ -64,7 +64,8 @@ def make_cache(
     constant = math.log(prevalence / (1.0 - prevalence))
     made = Cache(folder / f"{name}.vw", folder / f"{name}.cache", options, constant, len(terms))
     write_text(made.text, terms, is_fraud)
-    _run(made, ["--kill_cache"])
+    # With the same number of bits, or the first learner would make the cache anew.
+    _run(made, ["--kill_cache", "--bit_precision", str(TABLE_BITS)])
     return made
 
 
