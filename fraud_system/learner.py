@@ -5,6 +5,7 @@ can run in another process. After every `publish_every_labels` resolved labels, 
 ledger and never along frames, it has a publication ready.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from fraud_system.errors import ArtefactError
 from fraud_system.events import SECOND_US, Frame, Table
+from fraud_system.logged import LoggedFeatures
 from fraud_system.models.baseline import baseline, parts
 from fraud_system.models.fast_forward import (
     LearnerState,
@@ -29,7 +31,14 @@ from fraud_system.models.heuristic import (
 from fraud_system.models.scoring import Served
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
-from fraud_system.strategies import Mature
+from fraud_system.strategies import (
+    Strategy,
+    corrected_for_noise,
+    logit_shift,
+    sampled,
+    strategy_of,
+    weighted,
+)
 
 INPUTS = ("transaction", "label", "tick")
 
@@ -44,8 +53,10 @@ class Learner:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.names = settings.features.names
-        self.model = baseline(settings.features.pairs, settings.model)
-        self.strategy = Mature.under(settings.labels)
+        sampled_rate = settings.learning.sampled_prevalence(settings.model.prevalence)
+        self.model = baseline(
+            settings.features.pairs, replace(settings.model, prevalence=sampled_rate)
+        )
         self.buckets: Buckets = empty_buckets(len(settings.rules), settings.model.prevalence)
         self.version = -1
         self.resolved_since = 0
@@ -53,6 +64,7 @@ class Learner:
         self.learned_through_seq = 0
         self.read_through_seq = 0
         self._logged = LoggedFeatures(len(self.names), settings.labels.horizon_s * SECOND_US)
+        self.strategy: Strategy = strategy_of(settings.learning, settings.labels, self._logged)
         self._rules = _rules_only(settings)
 
     @property
@@ -82,11 +94,7 @@ class Learner:
             ArtefactError: a label is about a transaction that was not read, or not in its place.
         """
         if "decision" in frame.tables:
-            transactions, features = (
-                frame.tables["transaction"],
-                frame.tables["decision"]["features"],
-            )
-            self._logged.append(transactions["known_time_us"], transactions["seq"], features)
+            self._logged.append(frame.tables["transaction"], frame.tables["decision"])
         resolved = frame.tables.get("resolved")
         if resolved is not None:
             self._logged.check(resolved["ordinal"], resolved["transaction_seq"])
@@ -111,13 +119,24 @@ class Learner:
         return due
 
     def _learn(self, resolved: Table) -> None:
-        examples = self.strategy.examples(resolved)
-        rows = self._logged.rows(examples.ordinal)
+        learning, logged = self.settings.learning, self._logged
+        examples = corrected_for_noise(
+            self.strategy.examples(resolved),
+            learning.false_fraud_share,
+            learning.missed_fraud_share,
+        )
+        propensity = logged.column("propensity", examples.ordinal)
+        examples = weighted(examples, propensity, learning.weight_cap)
         # Two passes over the same rows; each is one fixed order of updates, whatever the cutting.
         curve, target = examples.curve, examples.target
-        fast_forward_terms(self.model, self.names, rows, curve, target)
+        rows = logged.column("rows", examples.ordinal)
         learn_rates(self.buckets, self._rules, rows, curve, target, self.settings.memory_labels)
-        self.learned_labels += len(rows)
+        self.learned_labels += int(np.count_nonzero(curve))
+        if learning.keep_legitimate < 1.0:
+            key = logged.column("key", examples.ordinal)
+            examples = sampled(examples, key, learning.keep_legitimate)
+            rows = logged.column("rows", examples.ordinal)
+        fast_forward_terms(self.model, self.names, rows, examples.curve, examples.target)
 
     def _publish(self) -> Publication:
         self.version += 1
@@ -132,7 +151,7 @@ class Learner:
             mean=state.mean,
             deviation=np.sqrt(state.variance),
             weight=state.weight,
-            intercept=state.intercept,
+            intercept=state.intercept + logit_shift(self.settings.learning.keep_legitimate),
             rates=rates_of(self.buckets),
         )
 
@@ -186,96 +205,6 @@ class Learner:
         learner.strategy.restore(part("strategy"))
         learner._logged.restore(part("logged"))
         return learner
-
-
-class LoggedFeatures:
-    """The features of the transactions within the label horizon, in a ring of float32 rows.
-
-    Args:
-        width: features in a row.
-        horizon_us: rows older than this are forgotten; no label can join them any more.
-    """
-
-    def __init__(self, width: int, horizon_us: int) -> None:
-        self.horizon_us = horizon_us
-        self._rows = np.empty((1_024, width), np.float32)
-        self._known_us = np.empty(1_024, np.int64)
-        self._seq = np.empty(1_024, np.int64)
-        self._head = self._tail = 0
-
-    def memory_bytes(self) -> int:
-        """Of the ring."""
-        return self._rows.nbytes + self._known_us.nbytes + self._seq.nbytes
-
-    def append(
-        self, known_us: NDArray[np.int64], seq: NDArray[np.int64], rows: NDArray[np.float32]
-    ) -> None:
-        """The next transactions' rows (n, width), in ledger order."""
-        needed = self._tail - self._head + len(rows)
-        if needed > len(self._rows):
-            self._grow(1 << int(np.ceil(np.log2(needed))))
-        places = np.arange(self._tail, self._tail + len(rows)) & (len(self._rows) - 1)
-        self._rows[places] = rows
-        self._known_us[places] = known_us
-        self._seq[places] = seq
-        self._tail += len(rows)
-
-    def check(self, ordinal: NDArray[np.int64], seq: NDArray[np.int64]) -> None:
-        """Raise `ArtefactError` unless each ordinal is held and is the transaction of that seq.
-
-        After a gap in the ledger, or a frame that was read twice, ordinals would point to the rows of
-        other transactions, which would be learned without a sign of it.
-        """
-        if (self._seq[self._places(ordinal)] != seq).any():
-            raise _out_of_place()
-
-    def rows(self, ordinal: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, width) of the chosen transactions."""
-        return self._rows[self._places(ordinal)]
-
-    def _places(self, ordinal: NDArray[np.int64]) -> NDArray[np.int64]:
-        if ((ordinal < self._head) | (ordinal >= self._tail)).any():
-            raise _out_of_place()
-        return ordinal & (len(self._rows) - 1)
-
-    def forget_before(self, now_us: int, needed_from: int | None = None) -> None:
-        """Drop what is beyond the horizon at `now_us`, and older than the ordinal `needed_from`."""
-        limit_us, last = now_us - self.horizon_us, len(self._rows) - 1
-        stop = self._tail if needed_from is None else needed_from
-        while self._head < stop and self._known_us[self._head & last] < limit_us:
-            self._head += 1
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """A canonical copy, for a snapshot."""
-        places = np.arange(self._head, self._tail) & (len(self._rows) - 1)
-        return {
-            "rows": self._rows[places],
-            "known_us": self._known_us[places],
-            "seq": self._seq[places],
-            "head": np.array([self._head]),
-        }
-
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take a snapshot's state."""
-        self._head = self._tail = int(arrays["head"][0])
-        self.append(arrays["known_us"], arrays["seq"], arrays["rows"])
-
-    def _grow(self, capacity: int) -> None:
-        ordinals = np.arange(self._head, self._tail)
-        old, new = ordinals & (len(self._rows) - 1), ordinals & (capacity - 1)
-        for name in ("_rows", "_known_us", "_seq"):
-            column = getattr(self, name)
-            grown = np.empty((capacity, *column.shape[1:]), column.dtype)
-            grown[new] = column[old]
-            setattr(self, name, grown)
-
-
-def _out_of_place() -> ArtefactError:
-    return ArtefactError(
-        "a label is about a transaction that was not read, or not in its place",
-        field="resolved.ordinal",
-        fix="fold the ledger from the start, or from a snapshot, each frame once",
-    )
 
 
 def _rules_only(settings: Settings) -> Served:

@@ -36,15 +36,22 @@ take the names of columns, the label times and the limits from here and from now
     prevalence = 0.005               # first guess of the fraud rate
     publish_every_labels = 1000
     features = "features.toml"       # a feature list of one's own
+    [learning]                       # optional: what is learned when
+    strategy = "mature"              # mature, fake_negative_weighted or delay_matched
+    keep_legitimate = 1.0            # share of legitimate transactions that the model learns from
+    false_fraud_share = 0.0          # known share of legitimate ones that are reported as fraud
+    missed_fraud_share = 0.0         # known share of frauds that are never reported
+    weight_cap = 20.0                # the most that one example counts, where a propensity was logged
 """
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fraud_system.errors import ConfigError
 from fraud_system.events import LabelSource
+from fraud_system.strategies.settings import LEARNING_RANGES, STRATEGIES, LearningSettings
 from fraud_system.toml_section import Section, suggestion
 
 DAY_S = 86_400
@@ -131,6 +138,7 @@ class Schema:
         labels, limits: see there.
         policy: the costs that were given, by the names in `POLICY_RANGES`.
         model: `prevalence` and `publish_every_labels`, and `features` (a path) where given.
+        learning: which strategy, and its numbers.
     """
 
     name: str
@@ -143,6 +151,7 @@ class Schema:
     limits: Limits
     policy: dict[str, float]
     model: dict[str, Any]
+    learning: LearningSettings = field(default_factory=LearningSettings)
 
 
 def load_schema(text: str, where: str) -> Schema:
@@ -198,6 +207,7 @@ def load_schema(text: str, where: str) -> Schema:
             for name in parts["policy"].given
         },
         model=_model(parts["model"]),
+        learning=_learning(parts["learning"]),
     )
     _check_columns_used_once(schema, where)
     if schema.columns.label is not None and schema.labels.delay_s is None:
@@ -216,6 +226,7 @@ _SECTIONS: dict[str, list[str] | None] = {
     "limits": ["max_bad_share", "max_unknown_label_share", "max_lateness_s", "max_ahead_s"],
     "policy": list(POLICY_RANGES),
     "model": ["prevalence", "features", "publish_every_labels"],
+    "learning": ["strategy", *LEARNING_RANGES],
 }
 
 
@@ -276,6 +287,21 @@ def _model(given: Section) -> dict[str, Any]:
     if "features" in given.given:
         model["features"] = given.text("features")
     return model
+
+
+def _learning(given: Section) -> LearningSettings:
+    numbers = {
+        name: given.number(name, default, *LEARNING_RANGES[name])
+        for name, default in asdict(LearningSettings()).items()
+        if name in LEARNING_RANGES
+    }
+    try:
+        return LearningSettings(given.optional_text("strategy") or STRATEGIES[0], **numbers)
+    except ConfigError as error:
+        key = (error.field or "").removeprefix("learning.")
+        raise given.error(
+            key, error.problem, error.fix or "see the settings of learning"
+        ) from error
 
 
 _COLUMN_USES = ("transaction_id", "event_time", "amount", "label", "known_time")

@@ -16,6 +16,7 @@ from fraud_system.labels import LabelSettings
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
 from fraud_system.policy import PolicyCosts
+from fraud_system.strategies.settings import LearningSettings
 
 ENTITY_SCALES = ("scales", "approved_scales", "label_scales")
 MAX_SECONDS = 2**31 - 1  # 68 years
@@ -31,6 +32,7 @@ class Settings:
         labels: the joiner's clocks.
         costs: of the policy.
         model: of the baseline.
+        learning: what is learned when.
         publish_every_labels: weights are published after every so many resolved labels.
         memory_labels: the heuristic's buckets remember about this many labels each.
         max_lateness_s: an event time further back than this is refused.
@@ -45,6 +47,7 @@ class Settings:
     labels: LabelSettings = field(default_factory=LabelSettings)
     costs: PolicyCosts = field(default_factory=PolicyCosts)
     model: BaselineSettings = field(default_factory=BaselineSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
     publish_every_labels: int = 1_000
     memory_labels: float = 50_000.0
     max_lateness_s: int = 86_400
@@ -170,4 +173,5 @@ def _nested(given: dict[str, Any]) -> dict[str, Any]:
         "labels": LabelSettings(**given["labels"]),
         "costs": PolicyCosts(**given["costs"]),
         "model": BaselineSettings(**given["model"]),
+        "learning": LearningSettings(**given["learning"]),
     }

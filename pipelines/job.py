@@ -122,6 +122,7 @@ def _described(
             "policy": asdict(settings.costs),
             "labels": asdict(settings.labels),
             "model": asdict(settings.model),
+            "learning": asdict(settings.learning),
             "publish_every_labels": settings.publish_every_labels,
             "features": len(settings.features.names),
             "interactions": len(settings.features.pairs),

@@ -54,6 +54,7 @@ def settings_of(schema: Schema, beside: Path | None = None) -> Settings:
         ),
         costs=PolicyCosts(**schema.policy),
         model=BaselineSettings(prevalence=schema.model["prevalence"]),
+        learning=schema.learning,
         publish_every_labels=schema.model["publish_every_labels"],
         max_lateness_s=schema.limits.max_lateness_s,
         max_ahead_s=schema.limits.max_ahead_s,

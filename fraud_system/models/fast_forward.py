@@ -91,7 +91,8 @@ def fast_forward(
     )
     loss = parts(model)[3].loss
     curve = weights * np.where(labels, float(loss.weight_pos), float(loss.weight_neg))
-    return _forward(model, names, rows, curve, np.where(labels, curve, 0.0))
+    counted = np.ones(len(rows), np.bool_)  # river's scaler counts a row whatever its weight
+    return _forward(model, names, rows, curve, np.where(labels, curve, 0.0), counted)
 
 
 def fast_forward_terms(
@@ -105,7 +106,8 @@ def fast_forward_terms(
 
     A plain label is (1, label), a weight multiplies both. The two terms apart are what a label strategy
     works with: the first can be learned before the label is known, the second when it comes, and minus
-    the second takes it back.
+    the second takes it back. The scaler counts a row with its first term only: a transaction whose second
+    term comes apart is still one transaction.
 
     Args:
         curve, target: (n,) each, finite.
@@ -116,14 +118,18 @@ def fast_forward_terms(
     """
     _check_compiled(model)
     rows = checked_rows(names, features)
-    n = len(rows)
-    _forward(
-        model, names, rows, checked_numbers("curve", curve, n), checked_numbers("target", target, n)
-    )
+    curves = checked_numbers("curve", curve, len(rows))
+    targets = checked_numbers("target", target, len(rows))
+    _forward(model, names, rows, curves, targets, curves > 0.0)
 
 
 def _forward(
-    model: compose.Pipeline, names: Sequence[str], rows: Floats, curve: Floats, target: Floats
+    model: compose.Pipeline,
+    names: Sequence[str],
+    rows: Floats,
+    curve: Floats,
+    target: Floats,
+    counted: NDArray[np.bool_],
 ) -> Floats:
     _, squash, _, logistic = parts(model)
     state = read_state(model, names)
@@ -134,6 +140,7 @@ def _forward(
         rows,
         curve,
         target,
+        counted,
         float(squash.limit),
         float(optimizer.learning_rate),
         float(optimizer.eps),
@@ -241,6 +248,7 @@ def _learn(
     rows: Any,
     curve: Any,
     target: Any,
+    counted: Any,
     squash_limit: float,
     learning_rate: float,
     epsilon: float,
@@ -260,13 +268,14 @@ def _learn(
             # river's StandardScaler.learn_one (Welford), then transform_one; nothing for a nan.
             value, before = rows[row, j], mean[j]
             present = value == value
+            counts = present & counted[row]
             count = learned[j] + 1.0
             after = before + (value - before) / count
             moved = (value - before) * (value - after) - variance[j]
             spread = variance[j] + moved / count
-            learned[j] = count if present else learned[j]
-            mean[j] = after if present else before
-            variance[j] = spread if present else variance[j]
+            after, spread = (after, spread) if counts else (before, variance[j])
+            learned[j] = count if counts else learned[j]
+            mean[j], variance[j] = after, spread
             z = (value - after) / math.sqrt(spread)
             z = z if spread != 0.0 else 0.0
             term[j] = z / squash_limit if present else math.nan

@@ -45,25 +45,35 @@ def rows_and_labels(rows, seed):
 
 
 def learner_after(rows=200, seed=0, using=SETTINGS):
-    """A learner that has folded one frame of transactions and their labels, all after maturity."""
+    """A learner that has folded one frame of transactions and their labels, all at maturity."""
     learner = Learner(using)
     learner.first_publication()
     features, is_fraud = rows_and_labels(rows, seed)
     known_us = np.arange(rows, dtype=np.int64) * SECOND_US
-    resolution = np.where(is_fraud, Resolution.LATE_FRAUD, Resolution.MATURED).astype(np.uint8)
+    is_fraud[-1] = False  # a fraud is learned in its turn, which the next one brings
+    resolution = np.where(is_fraud, Resolution.FRAUD, Resolution.MATURED).astype(np.uint8)
+    resolved_us = known_us + using.labels.maturity_s * SECOND_US
     tables = {
-        "transaction": {"seq": np.arange(rows) + 1, "known_time_us": known_us},
-        "decision": {"features": features},
+        "transaction": {
+            "seq": np.arange(rows) + 1,
+            "known_time_us": known_us,
+            "transaction_key": np.arange(rows, dtype=np.uint64) + np.uint64(1),
+        },
+        "decision": {
+            "features": features,
+            "probability": np.full(rows, 0.3),
+            "probability_model": np.full(rows, 0.3),
+        },
         "resolved": {
             "seq": np.arange(rows) + rows + 1,
-            "known_time_us": known_us + 200 * SECOND_US,
+            "known_time_us": resolved_us,
             "resolution": resolution,
             "transaction_seq": np.arange(rows) + 1,
             "ordinal": np.arange(rows),
             "transaction_time_us": known_us,
         },
     }
-    learner.fold(Frame(1, 2 * rows, int(known_us[-1]) + 200 * SECOND_US, tables))
+    learner.fold(Frame(1, 2 * rows, int(resolved_us[-1]), tables))
     return learner
 
 

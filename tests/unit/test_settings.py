@@ -15,6 +15,7 @@ from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
 from fraud_system.policy import PolicyCosts
 from fraud_system.settings import Settings
+from fraud_system.strategies import LearningSettings
 
 FEATURES = """
 interactions = [["log_amount", "log_amount"], ["log_amount", "category:*"]]
@@ -80,6 +81,21 @@ CHANGED = {
     ("Settings", "labels"): dataclasses.replace(SETTINGS, labels=LabelSettings(maturity_s=60)),
     ("Settings", "costs"): dataclasses.replace(SETTINGS, costs=PolicyCosts(fee=0.0)),
     ("Settings", "model"): dataclasses.replace(SETTINGS, model=BaselineSettings(prevalence=0.1)),
+    ("Settings", "learning"): dataclasses.replace(
+        SETTINGS, learning=LearningSettings("delay_matched")
+    ),
+    **{
+        ("LearningSettings", name): dataclasses.replace(
+            SETTINGS, learning=LearningSettings(**{name: value})
+        )
+        for name, value in {
+            "strategy": "fake_negative_weighted",
+            "keep_legitimate": 0.1,
+            "false_fraud_share": 0.01,
+            "missed_fraud_share": 0.2,
+            "weight_cap": 5.0,
+        }.items()
+    },
     ("Settings", "publish_every_labels"): dataclasses.replace(SETTINGS, publish_every_labels=999),
     ("Settings", "memory_labels"): dataclasses.replace(SETTINGS, memory_labels=49_999.5),
     ("Settings", "max_lateness_s"): dataclasses.replace(SETTINGS, max_lateness_s=0),
@@ -110,9 +126,8 @@ NO_PART = {("FeatureList", "left_out")}
 
 def test_every_field_of_every_part_is_in_the_fingerprint():
     kinds = (Settings, FeatureList, Entity, Feature, Rule, LabelSettings, PolicyCosts)
-    every = {
-        (k.__name__, f.name) for k in (*kinds, BaselineSettings) for f in dataclasses.fields(k)
-    }
+    kinds = (*kinds, BaselineSettings, LearningSettings)
+    every = {(k.__name__, f.name) for k in kinds for f in dataclasses.fields(k)}
     assert set(CHANGED) == every - NO_PART
     fingerprints = {SETTINGS.fingerprint} | {each.fingerprint for each in CHANGED.values()}
     assert len(fingerprints) == len(CHANGED) + 1

@@ -1,7 +1,5 @@
 """`Mature`: what is learned, how often, in which order; by hand, on random streams, and statistically."""
 
-import itertools
-
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -24,7 +22,7 @@ from streams import (
 from fraud_system import replay
 from fraud_system.engine import Engine
 from fraud_system.events import Arrivals, Resolution, Table
-from fraud_system.strategies import Mature
+from fraud_system.strategies import Examples, Mature
 
 
 def resolved_of(arrivals: Arrivals) -> Table:
@@ -32,61 +30,65 @@ def resolved_of(arrivals: Arrivals) -> Table:
     return replay.joined(frames)["resolved"]
 
 
-def learned(lines: list[Line]) -> list[tuple[int, bool]]:
-    """(which transaction, as fraud) in the order of learning."""
+LEGITIMATE, FRAUD, BECOMES_FRAUD, TAKEN_BACK = (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, -1.0)
+
+
+def learned(lines: list[Line]) -> list[tuple[int, tuple[float, float]]]:
+    """(which transaction, its terms) in the order of learning."""
     return pairs(Mature.under(TINY_LABELS).examples(resolved_of(arrivals_of(lines))))
 
 
-def pairs(examples) -> list[tuple[int, bool]]:
-    return list(zip(examples.ordinal.tolist(), (examples.target > 0.0).tolist(), strict=True))
+def pairs(examples: Examples) -> list[tuple[int, tuple[float, float]]]:
+    terms = zip(examples.curve.tolist(), examples.target.tolist(), strict=True)
+    return list(zip(examples.ordinal.tolist(), terms, strict=True))
 
 
 def test_an_early_fraud_is_learned_at_its_own_place_among_the_others() -> None:
     lines = [transaction(0, "a"), transaction(1, "b"), transaction(2, "c"), fraud(5, "b")]
     # After a long silence all mature at one moment: still in the order of the transactions.
-    assert learned([*lines, tick(200)]) == [(0, False), (1, True), (2, False)]
+    assert learned([*lines, tick(200)]) == [(0, LEGITIMATE), (1, FRAUD), (2, LEGITIMATE)]
     assert learned([*lines, tick(100.5), tick(101.5), tick(102.5)]) == [
-        (0, False),
-        (1, True),
-        (2, False),
+        (0, LEGITIMATE),
+        (1, FRAUD),
+        (2, LEGITIMATE),
     ]
 
 
 def test_frauds_reported_in_another_order_are_learned_in_the_order_of_the_transactions() -> None:
     lines = [transaction(0, "a"), transaction(1, "b"), transaction(2, "c"), transaction(3, "d")]
     lines += [fraud(5, "c"), fraud(6, "a"), fraud(7, "b"), tick(150)]
-    assert learned(lines) == [(0, True), (1, True), (2, True), (3, False)]
+    assert learned(lines) == [(0, FRAUD), (1, FRAUD), (2, FRAUD), (3, LEGITIMATE)]
 
 
 def test_nothing_is_learned_before_it_matures() -> None:
     lines = [transaction(0, "a"), transaction(1, "b"), transaction(50, "c"), fraud(60, "a")]
     assert learned([*lines, fraud(100, "b")]) == []
     # Now "a" is due and "b" is not; the next resolved label, whatever it is, brings the turn of "a".
-    assert learned([*lines, fraud(100.5, "b")]) == [(0, True)]
+    assert learned([*lines, fraud(100.5, "b")]) == [(0, FRAUD)]
 
 
 def test_a_reversal_before_maturity_makes_it_legitimate() -> None:
     lines = [transaction(0, "a"), transaction(1, "b"), fraud(5, "a"), reversal(9, "a"), tick(150)]
-    assert learned(lines) == [(0, False), (1, False)]
+    assert learned(lines) == [(0, LEGITIMATE), (1, LEGITIMATE)]
 
 
 def test_a_reversal_at_the_very_microsecond_of_maturity_is_learned_once() -> None:
     lines = [transaction(0, "a"), transaction(1, "b"), fraud(5, "a"), reversal(100, "a")]
-    assert learned([*lines, tick(150)]) == [(0, False), (1, False)]
+    assert learned([*lines, tick(150)]) == [(0, LEGITIMATE), (1, LEGITIMATE)]
 
 
 def test_a_fraud_at_the_very_microsecond_of_maturity_is_learned_in_its_turn() -> None:
     lines = [transaction(0, "a"), transaction(0, "b"), transaction(1, "c"), fraud(100, "b")]
-    assert learned([*lines, tick(150)]) == [(0, False), (1, True), (2, False)]
+    assert learned([*lines, tick(150)]) == [(0, LEGITIMATE), (1, FRAUD), (2, LEGITIMATE)]
 
 
-def test_what_comes_after_maturity_is_learned_at_once_on_top() -> None:
+def test_what_comes_after_maturity_corrects_the_second_term_at_once() -> None:
     late = [transaction(0, "a"), transaction(1, "b"), fraud(100 + MICROSECOND_S, "a")]
-    assert learned([*late, tick(150)]) == [(0, False), (0, True), (1, False)]
+    assert learned([*late, tick(150)]) == [(0, LEGITIMATE), (0, BECOMES_FRAUD), (1, LEGITIMATE)]
     taken_back = [transaction(0, "a"), transaction(1, "b"), fraud(5, "a"), reversal(102, "a")]
-    assert learned([*taken_back, tick(150)]) == [(0, True), (1, False), (0, False)]
+    assert learned([*taken_back, tick(150)]) == [(0, FRAUD), (1, LEGITIMATE), (0, TAKEN_BACK)]
     both = [transaction(0, "a"), fraud(150, "a"), reversal(160, "a")]
-    assert learned(both) == [(0, False), (0, True), (0, False)]
+    assert learned(both) == [(0, LEGITIMATE), (0, BECOMES_FRAUD), (0, TAKEN_BACK)]
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +117,12 @@ def test_everything_is_learned_once_and_once_more_for_each_correction(
     corrections = 0
     for ordinal in range(400):
         ways = [Resolution(int(kind)) for kind in kinds[ordinals == ordinal]]
-        labels = (examples.target > 0.0)[examples.ordinal == ordinal].tolist()
-        after = len(labels) - 1
+        curve = examples.curve[examples.ordinal == ordinal].tolist()
+        target = examples.target[examples.ordinal == ordinal]
+        after = len(curve) - 1
         assert after <= sum(way in (Resolution.LATE_FRAUD, Resolution.REVERSED) for way in ways)
-        assert labels[-1] == (ways[-1] in (Resolution.FRAUD, Resolution.LATE_FRAUD))
-        assert all(left != right for left, right in itertools.pairwise(labels))
+        assert curve == [1.0] + [0.0] * after
+        assert target.sum() == (ways[-1] in (Resolution.FRAUD, Resolution.LATE_FRAUD))
         corrections += after
     assert corrections > 20
 

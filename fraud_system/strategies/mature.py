@@ -1,10 +1,10 @@
-"""What is learned when: from resolved labels to examples, in order.
+"""`mature`: every transaction is learned once, when it matures, whichever way it was resolved.
 
-`mature` waits: every transaction is learned once, when it matures, whichever way it was resolved. They
-are learned in their own order, so what has been learned is at every moment all transactions up to one:
-never frauds whose legitimate neighbours are still to come, also after a long silence. Learning frauds
-on arrival and legitimate ones at maturity would over-predict (by up to 1.8 times while the two are out
-of step); waiting costs freshness instead.
+They are learned in their own order, so what has been learned is at every moment all transactions up to
+one: never frauds whose legitimate neighbours are still to come, also after a long silence. Learning
+frauds on arrival and legitimate ones at maturity would over-predict (by up to 1.8 times while the two
+are out of step); waiting costs freshness instead. The share of frauds that are reported after maturity
+is missing until each report comes, so their rate is under-predicted while it rises.
 """
 
 import heapq
@@ -16,28 +16,13 @@ from numpy.typing import NDArray
 
 from fraud_system.events import SECOND_US, Resolution, Table
 from fraud_system.labels import LabelSettings
+from fraud_system.strategies.examples import Examples
 
 FRAUD, REVERSED = Resolution.FRAUD, Resolution.REVERSED
+LEGITIMATE_TERMS, FRAUD_TERMS = (1.0, 0.0), (1.0, 1.0)
+LATER_FRAUD_TERMS, TAKEN_BACK_TERMS = (0.0, 1.0), (0.0, -1.0)
 Ints = NDArray[np.int64]
-Learn = Callable[[list[int] | Ints, list[bool] | bool], None]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Transactions to learn, in order.
-
-    The loss of each is `curve * softplus(logit) - target * logit`: (1, 0) is a legitimate transaction,
-    (1, 1) a fraud; (0, 1) adds to one that was learned as legitimate what makes it a fraud, and (0, -1)
-    takes that back.
-
-    Args:
-        ordinal: (n,) int64, which transaction.
-        curve, target: (n,) float64.
-    """
-
-    ordinal: NDArray[np.int64]
-    curve: NDArray[np.float64]
-    target: NDArray[np.float64]
+Learn = Callable[[list[int] | Ints, tuple[float, float]], None]
 
 
 @dataclass
@@ -45,8 +30,8 @@ class Mature:
     """Learn each transaction at its maturity.
 
     A fraud that is reported early waits in a heap until its turn; a reversal before that turns it
-    into a legitimate example. What comes after maturity (a late fraud, a late reversal) is learned at
-    once with its new label, on top of the old one.
+    into a legitimate example. What comes after maturity (a late fraud, a late reversal) corrects the
+    second term of what was learned, at once.
 
     Args:
         maturity_us: of the joiner.
@@ -72,11 +57,11 @@ class Mature:
         """What to learn from the next resolved labels (the ledger's `resolved` table, in order)."""
         ordinals = resolved["ordinal"]
         pieces: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-        frauds: list[NDArray[np.bool_]] = [np.zeros(0, np.bool_)]
+        terms: list[NDArray[np.float64]] = [np.zeros((0, 2))]
 
-        def learn(chosen: list[int] | Ints, is_fraud: list[bool] | bool) -> None:
+        def learn(chosen: list[int] | Ints, curve_and_target: tuple[float, float]) -> None:
             pieces.append(np.asarray(chosen, dtype=np.int64))
-            frauds.append(np.broadcast_to(np.asarray(is_fraud, np.bool_), len(pieces[-1])))
+            terms.append(np.broadcast_to(curve_and_target, (len(pieces[-1]), 2)))
 
         # Most rows have matured and are taken as runs; only the others are looked at one by one.
         others = np.flatnonzero(resolved["resolution"] != Resolution.MATURED)
@@ -86,18 +71,18 @@ class Mature:
             self._other(resolved, row, learn)
             start = row + 1
         self._matured_run(ordinals[start:], learn)
-        target = np.concatenate(frauds).astype(np.float64)
-        return Examples(np.concatenate(pieces), np.ones(len(target)), target)
+        curve, target = np.concatenate(terms).T.copy()
+        return Examples(np.concatenate(pieces), curve, target)
 
     def _matured_run(self, ordinals: Ints, learn: Learn) -> None:
         """Learn these as legitimate, and each early fraud at its own place among them."""
         start = 0
         while self.waiting and len(ordinals) and self.waiting[0][1] < ordinals[-1]:
             place = int(np.searchsorted(ordinals, self.waiting[0][1]))
-            learn(ordinals[start:place], False)
+            learn(ordinals[start:place], LEGITIMATE_TERMS)
             self._learn_waiting(learn)
             start = place
-        learn(ordinals[start:], False)
+        learn(ordinals[start:], LEGITIMATE_TERMS)
 
     def _other(self, resolved: Table, row: int, learn: Learn) -> None:
         resolution, ordinal = resolved["resolution"][row], int(resolved["ordinal"][row])
@@ -112,11 +97,11 @@ class Mature:
         elif resolution == REVERSED and not has_matured:
             self.reversed_.add(ordinal)
         else:
-            learn([ordinal], [resolution != REVERSED])
+            learn([ordinal], TAKEN_BACK_TERMS if resolution == REVERSED else LATER_FRAUD_TERMS)
 
     def _learn_waiting(self, learn: Learn) -> None:
         _, ordinal = heapq.heappop(self.waiting)
-        learn([ordinal], [ordinal not in self.reversed_])
+        learn([ordinal], LEGITIMATE_TERMS if ordinal in self.reversed_ else FRAUD_TERMS)
         self.reversed_.discard(ordinal)
 
     def to_arrays(self) -> dict[str, NDArray[np.int64]]:
