@@ -21,6 +21,7 @@ from fraud_system.schema import Schema
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.label_files import read_labels
 from pipelines.readers import arrivals, read_transactions
+from pipelines.run_directory import check_out, recover
 from pipelines.stream import Stream
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
 from pipelines.table_files import fingerprint
@@ -101,7 +102,7 @@ def _path(text: str) -> Path:
 
 
 def _run(given: argparse.Namespace) -> None:
-    from pipelines.job import check_out, run_job
+    from pipelines.job import run_job
 
     check_out(given.out)
     scenario = SCENARIOS[given.scenario]
@@ -147,7 +148,7 @@ def _schema(given: argparse.Namespace) -> None:
 
 
 def _train(given: argparse.Namespace) -> None:
-    from pipelines.job import check_out, run_job
+    from pipelines.job import run_job
 
     check_out(given.out)
     schema = read_schema(given.schema)
@@ -186,7 +187,6 @@ def _handbook(given: argparse.Namespace) -> None:
     from pipelines.handbook.job import contenders, earlier, run_handbook
     from pipelines.handbook.protocol import FOLD_SETS, TEST
     from pipelines.handbook.table import table_text, write_results
-    from pipelines.job import check_out
 
     folds = FOLD_SETS[given.folds]
     target = "handbook" if folds == TEST else f"handbook-{folds.name}"
@@ -208,6 +208,7 @@ def _evaluate(given: argparse.Namespace) -> None:
     from pipelines.evaluate import evaluate
     from pipelines.report import write_report
 
+    recover(given.run)
     evaluate(given.run)
     write_report(given.run)
     _announce(given.run)
@@ -216,6 +217,7 @@ def _evaluate(given: argparse.Namespace) -> None:
 def _replay(given: argparse.Namespace) -> None:
     from pipelines.replay import verify_run
 
+    recover(given.run)
     events = verify_run(given.run)
     print(f"{events:,} events replayed, every byte the same: {given.run}")
 

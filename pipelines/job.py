@@ -4,16 +4,14 @@
                                             -> predictions.parquet, run.json
                                             -> metrics.json, report.html, an MLflow run
 
-A run is written beside its place and moved there when it is whole, so a run directory is never half a
-run. `docs/files.md` describes the files.
+A run directory is never half a run (`run_directory`). `docs/files.md` describes the files.
 """
 
 import json
 import platform
-import shutil
+import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,7 +23,6 @@ from tqdm import tqdm
 
 from fraud_system import replay
 from fraud_system.engine import Engine
-from fraud_system.errors import ArtefactError
 from fraud_system.events import Column
 from fraud_system.learner import Learner
 from fraud_system.ledger import SqliteLedger
@@ -34,6 +31,7 @@ from fraud_system.settings import Settings
 from pipelines.evaluate import evaluate
 from pipelines.predictions import add_truth, read_predictions, write_predictions
 from pipelines.report import write_report
+from pipelines.run_directory import check_out, written_aside
 from pipelines.stream import Stream
 from pipelines.tracking import log_run
 
@@ -52,13 +50,14 @@ def run_job(stream: Stream, settings: Settings, out: Path, command: str) -> Path
     """
     check_out(out)
     started_at = datetime.now(UTC)
-    with _written_aside(out) as aside:
+    with written_aside(out) as aside:
         with SqliteLedger(aside / LEDGER) as ledger:
             engine, learner, refused = _replay(stream, settings, ledger)
             replay.save_snapshot(engine, learner, ledger)
             table = read_predictions(
                 ledger, tuple(entity.name for entity in settings.features.entities)
             )
+        _seal(aside / LEDGER)
         if stream.truth is not None:
             add_truth(table, stream.arrivals.transactions.transaction_key, stream.truth)
         write_predictions(table, aside / "predictions.parquet")
@@ -89,6 +88,12 @@ def _replay(
             everything.merge(refused)
             progress.update(min(BATCH_EVENTS, total - progress.n))
     return engine, learner, everything
+
+
+def _seal(ledger: Path) -> None:
+    """Nobody writes it any more: without a write-ahead log, readers leave no files beside it."""
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _described(
@@ -139,32 +144,6 @@ def _described(
         "notes": stream.notes,
         "drift_marks": stream.drift_marks,
     }
-
-
-def check_out(out: Path) -> None:
-    """Refuse a place that holds something else than an earlier run; before anything costly is done."""
-    if out.exists() and not (
-        out.is_dir() and ((out / "run.json").exists() or not any(out.iterdir()))
-    ):
-        raise ArtefactError(
-            f"{out} exists and is not a run", field="out", fix="name another directory"
-        )
-
-
-@contextmanager
-def _written_aside(out: Path) -> Iterator[Path]:
-    """A directory beside `out` that takes its place if all goes well, and vanishes if not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.parent / f".{out.name}.unfinished"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
-        yield aside
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    shutil.rmtree(out, ignore_errors=True)
-    aside.rename(out)
 
 
 def _iso(time_us: Column) -> str:

@@ -75,6 +75,7 @@ def test_the_ledger_of_a_run_replays_to_the_same_bytes(
     assert main(["replay", "--run", str(small_run)]) == 0
     with SqliteLedger(small_run / "ledger.sqlite", read_only=True) as ledger:
         assert f"{ledger.last_seq:,} events replayed" in capsys.readouterr().out
+    assert not [path.name for path in small_run.iterdir() if path.name.endswith(("-shm", "-wal"))]
 
 
 @pytest.mark.parametrize("damaged", ["predictions.parquet", "model/arrays.npz", "model/model.json"])
@@ -186,6 +187,11 @@ def test_a_directory_that_is_no_run_is_left_alone(
         (["train", "--data", "nowhere.csv", "--schema", "nowhere.toml"], "nowhere.toml"),
         (["run", "--seed", "-1"], "seed"),
         (["run", "--days", "0"], "days"),
+        (["run", "--days", "abc"], "DAYS: must be a whole number, not 'abc'"),
+        (["train", "--data", "d", "--schema", "s", "--model", "laplacee"], "MODEL: invalid choice"),
+        (["train", "--data", "", "--schema", "s"], "DATA: is missing"),
+        (["handbook", "--data", "d", "--folds", "all"], "FOLDS: invalid choice"),
+        (["dance"], "dance"),
     ],
 )
 def test_mistakes_end_with_one_line_that_names_the_field(
