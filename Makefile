@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay bench-train bench-scaling readme-figures check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-scaling readme-figures check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,12 @@ evaluate: $(READY) ## metrics.json and report.html again, from a run's other fil
 
 replay: $(READY) ## prove a run: replay its ledger and compare every byte   RUN=dir
 	@$(BIN)/python -m pipelines replay --run "$(or $(RUN),runs/demo)"
+
+audit-labels: $(READY) ## the labels of a run that look wrong, ranked, with reasons   RUN=dir [OUT=f.csv TOP=1000]
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pipelines audit-labels --run "$(or $(RUN),runs/demo)" $(if $(OUT),--out "$(OUT)") $(if $(TOP),--top $(TOP))
+
+bench-audit: $(READY) ## does the label audit find planted false reports? against an oracle
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.audit
 
 bench-train: $(BENCH) ## learning, features and replay beside river, Vowpal Wabbit, polars, pandas   [DATA=f ROUNDS=3]
 	@$(BIN)/python -m benchmarks.train $(if $(DATA),--data "$(DATA)") $(if $(ROUNDS),--rounds $(ROUNDS))

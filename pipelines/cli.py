@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m pipelines run|schema|train|handbook|evaluate|replay`.
+"""The commands behind the Makefile: `python -m pipelines run|train|audit-labels|...` (see `--help`).
 
 A mistake of the user's ends with one line that names the field and the fix, and exit code 2.
 """
@@ -88,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     again = commands.add_parser("evaluate", help="metrics and report again, from a run's files")
     again.add_argument("--run", type=Path, required=True)
     again.set_defaults(job=_evaluate)
+    doubts = commands.add_parser("audit-labels", help="a run's labels, the least credible first")
+    doubts.add_argument("--run", type=Path, required=True)
+    doubts.add_argument("--out", type=Path, help="CSV or Parquet; by default in the run directory")
+    doubts.add_argument("--top", type=int, default=1_000, help="how many labels at most")
+    doubts.set_defaults(job=_audit_labels)
     proof = commands.add_parser("replay", help="replay a run's ledger and compare every byte")
     proof.add_argument("--run", type=Path, required=True)
     proof.set_defaults(job=_replay)
@@ -220,6 +225,14 @@ def _replay(given: argparse.Namespace) -> None:
     recover(given.run)
     events = verify_run(given.run)
     print(f"{events:,} events replayed, every byte the same: {given.run}")
+
+
+def _audit_labels(given: argparse.Namespace) -> None:
+    from pipelines.audit import audit_run, table_text
+
+    path, table = audit_run(given.run, given.out, given.top)
+    print(table_text(table))
+    print(f"labels  {len(table):,} in {path}: to be looked at, none was changed")
 
 
 def _announce(out: Path) -> None:
