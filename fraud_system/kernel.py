@@ -254,7 +254,7 @@ def _take_transaction(
     absorb_transaction(core.features, core.layout, keys, rows, amount, action, now_us)
     absorb_meetings(core.features, core.meetings, keys)
     absorb_amount(core.features, math.log1p(amount))
-    ordinal = remember(core.joiner, given.key[row], now_us, seq, rows)
+    ordinal = remember(core.joiner, given.key[row], now_us, seq, amount, rows)
     outcome, source = claim_parked(core.joiner, given.key[row], ordinal, now_us)
     if outcome >= 0:
         _resolve_outcome(core, ordinal, outcome, source, 0, now_us, out)
@@ -335,6 +335,7 @@ def _resolve(
         core.layout,
         joiner.rows[place],
         resolution,
+        joiner.amount[place],
         joiner.known_us[place],
         before_us,
         now_us,

@@ -111,6 +111,7 @@ class Joiner(NamedTuple):
         key, known_us, seq: (capacity,) of each transaction.
         status: (capacity,) OPEN, MATURED, FRAUD or REVERSED.
         resolved_us: (capacity,) when it last became FRAUD.
+        amount: (capacity,) of each transaction.
         rows: (capacity, entities) rows in the feature state.
         lookup: transaction key -> ordinal.
         parked_key, parked_is_fraud, parked_source, parked_us, parked_seq: (MAX_PARKED,) of each parked
@@ -126,6 +127,7 @@ class Joiner(NamedTuple):
     seq: NDArray[np.int64]
     status: NDArray[np.uint8]
     resolved_us: NDArray[np.int64]
+    amount: NDArray[np.float64]
     rows: NDArray[np.int64]
     lookup: HashIndex
     parked_key: NDArray[np.uint64]
@@ -139,7 +141,7 @@ class Joiner(NamedTuple):
     settings_us: NDArray[np.int64]
 
 
-RING_COLUMNS = ("key", "known_us", "seq", "status", "resolved_us", "rows")
+RING_COLUMNS = ("key", "known_us", "seq", "status", "resolved_us", "amount", "rows")
 PARKED_COLUMNS = (
     "parked_key",
     "parked_is_fraud",
@@ -157,6 +159,7 @@ def empty_joiner(settings: LabelSettings, entities: int, capacity: int = 1024) -
         seq=np.zeros(capacity, np.int64),
         status=np.zeros(capacity, np.uint8),
         resolved_us=np.zeros(capacity, np.int64),
+        amount=np.zeros(capacity),
         rows=np.full((capacity, entities), -1, np.int64),
         lookup=empty_index(capacity),
         parked_key=np.zeros(MAX_PARKED, np.uint64),
@@ -239,7 +242,7 @@ def silence_s(joiner: Joiner, now_us: int) -> float:
 
 
 @borrowing
-def remember(joiner: Any, key: Any, now_us: int, seq: int, rows: Any) -> int:
+def remember(joiner: Any, key: Any, now_us: int, seq: int, amount: float, rows: Any) -> int:
     """Open a transaction for labels; returns its ordinal."""
     ordinal = joiner.cursor[TAIL]
     place = ordinal & (len(joiner.key) - 1)
@@ -248,6 +251,7 @@ def remember(joiner: Any, key: Any, now_us: int, seq: int, rows: Any) -> int:
     joiner.seq[place] = seq
     joiner.status[place] = OPEN
     joiner.resolved_us[place] = 0
+    joiner.amount[place] = amount
     for entity in range(len(rows)):
         joiner.rows[place, entity] = rows[entity]
     put(joiner.lookup, key, ordinal)

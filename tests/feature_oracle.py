@@ -17,7 +17,7 @@ from fraud_system.features.encoder import NEVER_SEEN_S, RATE_PRIOR, RATE_STRENGT
 from fraud_system.features.state import HISTOGRAM_BINS, HISTOGRAM_STEP, QUANTILE_REFRESH_EVERY
 
 SPAN_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-SPANS = ("scale", "long_scale", "label_scale", "approved_scale")
+SPANS = ("scale", "long_scale", "label_scale", "approved_scale", "age")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -97,7 +97,9 @@ class Oracle:
             elif "other" in options:
                 value = self._first_meeting(options, before, now)
             elif feature.kind in OF_LABELS:
-                given = spans_s.get("label_scale", float(options.get("frauds", math.nan)))
+                given = spans_s.get(
+                    "label_scale", spans_s.get("age", float(options.get("times", math.nan)))
+                )
                 value = OF_LABELS[feature.kind](told[options["entity"]], now, given)
             else:
                 value = of_attempts(feature.kind, own[options["entity"]], now, spans_s)
@@ -219,19 +221,40 @@ def fraud_is_latest(labels: list[Label], now: Payment, _: float) -> float:
     return float(last > -math.inf and last >= latest(labels, fraud=False))
 
 
-def fraud_run(labels: list[Label], now: Payment, _: float) -> float:
+def run_of(labels: list[Label]) -> list[Label]:
     """Frauds that were the latest known label when they came, since a legitimate one was."""
-    run = 0
+    run = []
     for place in reversed(range(len(labels))):
         label, earlier = labels[place], labels[:place]
         if label.kind == Resolution.MATURED and label.of.time_us > latest(earlier, fraud=True):
             break
-        run += is_fraud(label) and label.of.time_us >= latest(earlier, fraud=False)
-    return math.log(1.0 + run)
+        if is_fraud(label) and label.of.time_us >= latest(earlier, fraud=False):
+            run.append(label)
+    return run
 
 
-def fraud_run_reaches(labels: list[Label], now: Payment, frauds: float) -> float:
-    return float(round(math.expm1(fraud_run(labels, now, math.nan))) >= frauds)
+def fraud_run(labels: list[Label], now: Payment, _: float) -> float:
+    return math.log(1.0 + len(run_of(labels)))
+
+
+def fraud_run_older(labels: list[Label], now: Payment, age_s: float) -> float:
+    began_us = min((each.of.time_us for each in run_of(labels)), default=math.inf)
+    return float((now.time_us - began_us) / 1e6 > age_s)
+
+
+def largest_legitimate(labels: list[Label]) -> float:
+    matured = [each.of.amount for each in labels if each.kind == Resolution.MATURED]
+    return max(matured, default=0.0)
+
+
+def amount_to_legitimate(labels: list[Label], now: Payment, _: float) -> float:
+    largest = largest_legitimate(labels)
+    return math.log((now.amount + 1.0) / (largest + 1.0)) if largest else 0.0
+
+
+def amount_beyond_legitimate(labels: list[Label], now: Payment, times: float) -> float:
+    ratio = amount_to_legitimate(labels, now, math.nan)
+    return max(0.0, ratio - math.log(times)) if largest_legitimate(labels) else 0.0
 
 
 OF_LABELS: dict[str, Any] = {
@@ -241,7 +264,9 @@ OF_LABELS: dict[str, Any] = {
     "legitimate_recency": recency(fraud=False),
     "fraud_is_latest": fraud_is_latest,
     "fraud_run": fraud_run,
-    "fraud_run_reaches": fraud_run_reaches,
+    "fraud_run_older": fraud_run_older,
+    "amount_to_legitimate": amount_to_legitimate,
+    "amount_beyond_legitimate": amount_beyond_legitimate,
 }
 
 

@@ -15,6 +15,7 @@ from fraud_system.features.layout import (
     LABEL_CLOCK,
     LAST_FRAUD,
     LAST_LEGITIMATE,
+    RUN_START,
 )
 from fraud_system.features.state import HISTOGRAM_BINS, HISTOGRAM_STEP, QUANTILE_REFRESH_EVERY
 from fraud_system.hashing import clear, get, mix_with, put
@@ -149,6 +150,7 @@ def absorb_label(
     layout: Any,
     rows: Any,
     resolution: int,
+    amount: float,
     transaction_us: int,
     resolved_us: int,
     now_us: int,
@@ -160,7 +162,10 @@ def absorb_label(
 
     The run counts the frauds that became known while no later transaction was known as legitimate; it
     ends when a transaction matures that is later than every known fraud. So it is 0 exactly where the
-    latest known label is legitimate, whatever the order in which labels come.
+    latest known label is legitimate, whatever the order in which labels come. It began with the
+    earliest of its frauds.
+
+    The largest legitimate amount is of those that have matured; a late fraud does not take it back.
     """
     for entity in range(len(rows)):
         row = rows[entity]
@@ -185,8 +190,11 @@ def absorb_label(
             times_us[LAST_FRAUD] = max(times_us[LAST_FRAUD], transaction_us)
             # A late fraud carries its own mark of having matured: at a tie it is fraud.
             if transaction_us >= times_us[LAST_LEGITIMATE]:
+                if sums[run] == 0.0 or transaction_us < times_us[RUN_START]:
+                    times_us[RUN_START] = transaction_us
                 sums[run] += 1.0
         elif resolution == MATURED:
             times_us[LAST_LEGITIMATE] = max(times_us[LAST_LEGITIMATE], transaction_us)
             if transaction_us > times_us[LAST_FRAUD]:
                 sums[run] = 0.0
+            sums[run + 1] = max(sums[run + 1], amount)

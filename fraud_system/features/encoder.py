@@ -7,6 +7,8 @@ Formulas, with t the known time of the transaction, a its amount and every count
     velocity         log((n_short / short + r) / (n_long / long + r)),  r = 1 / long
     fraud_rate       log odds of (f + 0.005 * 20) / (n + 20)
     recency          exp(-(t - last) / scale), 0 when there is none
+    amount_to_legitimate       log((a + 1) / (l + 1)), l the largest that has matured as legitimate
+    amount_beyond_legitimate   max(0, amount_to_legitimate - log(times))
 
 `last` is the time of the latest transaction known as fraud (as legitimate), not of its label. Of an
 entity that was never seen, counters and labels are 0 and comparisons with them are 0 too. A missing
@@ -43,7 +45,9 @@ AMOUNT_TO_MEAN, AMOUNT_TO_LARGEST = OPCODES["amount_to_mean"], OPCODES["amount_t
 VELOCITY, TIME_SINCE_LAST = OPCODES["velocity"], OPCODES["time_since_last"]
 IS_NEW, FIRST_MEETING = OPCODES["is_new"], OPCODES["first_meeting"]
 FRAUD_RATE, FRAUD_IS_LATEST = OPCODES["fraud_rate"], OPCODES["fraud_is_latest"]
-FRAUD_RUN_REACHES = OPCODES["fraud_run_reaches"]
+FRAUD_RUN_OLDER = OPCODES["fraud_run_older"]
+AMOUNT_TO_LEGITIMATE = OPCODES["amount_to_legitimate"]
+AMOUNT_BEYOND_LEGITIMATE = OPCODES["amount_beyond_legitimate"]
 FRAUD_RECENCY, LEGITIMATE_RECENCY = OPCODES["fraud_recency"], OPCODES["legitimate_recency"]
 NUMERIC, CATEGORY = OPCODES["numeric"], OPCODES["category"]
 
@@ -107,10 +111,21 @@ def encode(
             value = _recency(times_us[rows[entity], place], now_us, program.scale_s[index])
         elif opcode == FRAUD_IS_LATEST:
             value = _fraud_is_latest(times_us[rows[entity]])
+        elif opcode == FRAUD_RUN_OLDER:
+            age_s = seconds_between(times_us[rows[entity], second], now_us)
+            runs = sums[rows[entity], place] > 0.0
+            value = 1.0 if runs and age_s > program.scale_s[index] else 0.0
         else:
             scale_s, long_scale_s = program.scale_s[index], program.long_scale_s[index]
             value = _of_counters(
-                opcode, sums[rows[entity]], place, second, scale_s, long_scale_s, log_amount
+                opcode,
+                sums[rows[entity]],
+                place,
+                second,
+                scale_s,
+                long_scale_s,
+                program.log_times[index],
+                log_amount,
             )
         out[index] = value
 
@@ -157,6 +172,7 @@ def _of_counters(
     second: int,
     scale_s: float,
     long_scale_s: float,
+    log_times: float,
     log_amount: float,
 ) -> float:
     """Of one entity's `sums`; see `layout.Program` for what is at `place` and `second`."""
@@ -172,8 +188,11 @@ def _of_counters(
         return np.log((sums[place] / scale_s + floor) / (sums[second] / long_scale_s + floor))
     if opcode == FRAUD_RATE:
         return log_odds_of_fraud(sums[place], sums[second])
-    if opcode == FRAUD_RUN_REACHES:
-        return 1.0 if sums[place] >= second else 0.0
+    if opcode == AMOUNT_TO_LEGITIMATE or opcode == AMOUNT_BEYOND_LEGITIMATE:
+        if sums[place] == 0.0:  # nothing has matured yet: there is nothing to compare with
+            return 0.0
+        ratio = log_amount - np.log1p(sums[place])
+        return ratio if opcode == AMOUNT_TO_LEGITIMATE else max(0.0, ratio - log_times)
     return np.log1p(sums[place])
 
 

@@ -12,7 +12,7 @@ class KindSpec:
     """What a kind of feature needs, its unit and what it is, in words (used in reasons and reports).
 
     Args:
-        needs: which of entity, scale, label_scale, approved_scale, long_scale, quantile, other, frauds,
+        needs: which of entity, scale, label_scale, approved_scale, long_scale, quantile, times, age, other,
             column, bucket the declaration must give.
         unit: of the value.
         words: a template over those needs.
@@ -84,8 +84,16 @@ KINDS: dict[str, KindSpec] = {
     "fraud_run": KindSpec(
         ("entity",), "log(1+count)", "run of known frauds at this {entity} without a legitimate one"
     ),
-    "fraud_run_reaches": KindSpec(
-        ("entity", "frauds"), "0/1", "run of at least {frauds} known frauds at this {entity}"
+    "fraud_run_older": KindSpec(
+        ("entity", "age"), "0/1", "run of known frauds at this {entity} for more than {age}"
+    ),
+    "amount_to_legitimate": KindSpec(
+        ("entity",), "log ratio", "amount against the {entity}'s largest known to be legitimate"
+    ),
+    "amount_beyond_legitimate": KindSpec(
+        ("entity", "times"),
+        "log ratio",
+        "amount beyond {times} times the {entity}'s largest known to be legitimate",
     ),
     "numeric": KindSpec(("column",), "as given", "{column}"),
     "category": KindSpec(("column", "bucket"), "0/1", "{column} in bucket {bucket}"),

@@ -3,12 +3,14 @@
 Every entity keeps one row of float64 in a shared table:
 
     | attempts: count x S | attempts: total x S | approved: count x A |
-    | labels: count x L | labels: frauds x L | largest amount | run of frauds |
+    | labels: count x L | labels: frauds x L |
+    | largest amount | run of frauds | largest legitimate amount |
 
-with S, A and L its numbers of scales. Counters decay as exp(-age / scale). Beside it stand four times
-an entity: two clocks of the counters, two marks.
+with S, A and L its numbers of scales. Counters decay as exp(-age / scale). Beside it stand five times
+an entity: two clocks of the counters, three marks.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +22,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Columns of the times: when attempts and labels were last brought up to date, and the marks.
-ATTEMPT_CLOCK, LABEL_CLOCK, LAST_FRAUD, LAST_LEGITIMATE = range(4)
+ATTEMPT_CLOCK, LABEL_CLOCK, LAST_FRAUD, LAST_LEGITIMATE, RUN_START = range(5)
+TIMES = 5
+SINGLES = 3  # floats of an entity that have no scale: the last three of its row
 
 
 class Layout(NamedTuple):
@@ -51,6 +55,7 @@ class Program(NamedTuple):
             quantile, a meeting, or a numeric or categorical column.
         second: (d,) what else it reads: a column of the row, or the bucket.
         scale_s, long_scale_s: (d,) of the declaration, 1 where there is none.
+        log_times: (d,) log of how many times, 0 where there is none.
     """
 
     opcode: Ints
@@ -59,6 +64,7 @@ class Program(NamedTuple):
     second: Ints
     scale_s: Floats
     long_scale_s: Floats
+    log_times: Floats
 
 
 def compile_layout(features: FeatureList) -> Layout:
@@ -75,8 +81,8 @@ def compile_layout(features: FeatureList) -> Layout:
     scale_counts, scales = inverse("scales")
     approved_counts, approved = inverse("approved_scales")
     label_counts, labels = inverse("label_scales")
-    widths = 2 * scale_counts + approved_counts + 2 * label_counts + 2
-    width = int(widths.max()) if len(widths) else 2
+    widths = 2 * scale_counts + approved_counts + 2 * label_counts + SINGLES
+    width = int(widths.max()) if len(widths) else SINGLES
     return Layout(scale_counts, approved_counts, label_counts, scales, approved, labels, width)
 
 
@@ -107,6 +113,7 @@ def compile_program(features: FeatureList) -> Program:
         second=np.full(size, -1, dtype=np.int64),
         scale_s=np.ones(size),
         long_scale_s=np.ones(size),
+        log_times=np.zeros(size),
     )
     names = [entity.name for entity in features.entities]
     quantiles = amount_quantiles(features)
@@ -132,6 +139,7 @@ def compile_program(features: FeatureList) -> Program:
             for need, target in SCALE_OF_NEED.items():
                 if need in options:
                     getattr(program, target)[index] = seconds(options[need])
+            program.log_times[index] = math.log(float(options.get("times", 1.0)))
     return program
 
 
@@ -139,6 +147,7 @@ SCALE_OF_NEED = {
     "scale": "scale_s",
     "label_scale": "scale_s",
     "approved_scale": "scale_s",
+    "age": "scale_s",
     "long_scale": "long_scale_s",
 }
 
@@ -173,8 +182,10 @@ def _columns(entity: Entity, feature: Feature) -> tuple[int, int]:
             return frauds + at, -1
         case "fraud_run":
             return largest + 1, -1
-        case "fraud_run_reaches":
-            return largest + 1, int(options["frauds"])
+        case "fraud_run_older":
+            return largest + 1, RUN_START
+        case "amount_to_legitimate" | "amount_beyond_legitimate":
+            return largest + 2, -1
         case "fraud_recency":
             return LAST_FRAUD, -1
         case "legitimate_recency":

@@ -3,20 +3,23 @@
 from typing import Any
 
 from fraud_system.errors import ConfigError
+from fraud_system.features.scales import seconds
 
 
 def choices(given: Any, key: str, where: str) -> list[str]:
-    """One text, or a list of them; quantiles and numbers of frauds may be numbers."""
+    """One text, or a list of them; quantiles and multiples may be numbers."""
     values = given if isinstance(given, list) else [given]
     if not values:
         raise ConfigError("must not be empty", field=where, fix="give a text or a list of texts")
     if key == "quantile":
         return [_quantile(value, where) for value in values]
-    if key == "frauds":
-        return [_frauds(value, where) for value in values]
+    if key == "times":
+        return [_times(value, where) for value in values]
     for value in values:
         if not isinstance(value, str):
             raise ConfigError(f"must be text, not {value!r}", field=where, fix="write it in quotes")
+        if key == "age":
+            seconds(value, where)
     return values
 
 
@@ -33,12 +36,14 @@ def _quantile(given: Any, where: str) -> str:
     return str(value)
 
 
-def _frauds(given: Any, where: str) -> str:
-    """A whole number as text, for the feature's name."""
-    text = str(given)
-    usable = text.isascii() and text.isdigit() and len(text) <= 4
-    if isinstance(given, bool) or not usable or int(text) not in range(1, 1_001):
+def _times(given: Any, where: str) -> str:
+    """The same text for 2, "2" and "2.0"."""
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = 0.0
+    if isinstance(given, bool) or not 0.01 <= value <= 100.0:
         raise ConfigError(
-            f"must be a whole number from 1 to 1000, not {given!r}", field=where, fix='e.g. "4"'
+            f"must be a number from 0.01 to 100, not {given!r}", field=where, fix='e.g. "2"'
         )
-    return str(int(text))
+    return f"{value:g}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fraud_system.compiled import borrowing
 from fraud_system.events import NEVER_US
 from fraud_system.features.declaration import FeatureList
-from fraud_system.features.layout import amount_quantiles, compile_layout
+from fraud_system.features.layout import TIMES, amount_quantiles, compile_layout
 from fraud_system.hashing import HashIndex, empty_index, put, with_room
 
 MAX_ENTITIES = 50_000_000
@@ -32,7 +32,7 @@ class FeatureState(NamedTuple):
         lookup: entity key (mixed with the entity's position) -> row.
         row_key: (rows,) uint64, the key of each row.
         sums: (rows, width) float64, see `layout`.
-        times_us: (rows, 4) int64, see `layout`.
+        times_us: (rows, 5) int64, see `layout`.
         used: (1,) rows in use.
         beyond_bound: (1,) how often a transaction's new entity found no room.
         young, old: the last first meetings, in two generations.
@@ -67,7 +67,7 @@ def empty_state(features: FeatureList, rows: int = 1024) -> FeatureState:
         lookup=empty_index(rows),
         row_key=np.zeros(rows, np.uint64),
         sums=np.zeros((rows, width)),
-        times_us=np.full((rows, 4), NEVER_US, np.int64),
+        times_us=np.full((rows, TIMES), NEVER_US, np.int64),
         used=np.zeros(1, np.int64),
         beyond_bound=np.zeros(1, np.int64),
         young=empty_index(rows),
@@ -93,7 +93,7 @@ def with_room_for(
         state = state._replace(
             row_key=np.concatenate([state.row_key, np.zeros(grown, np.uint64)]),
             sums=np.concatenate([state.sums, np.zeros((grown, state.sums.shape[1]))]),
-            times_us=np.concatenate([state.times_us, np.full((grown, 4), NEVER_US, np.int64)]),
+            times_us=np.concatenate([state.times_us, np.full((grown, TIMES), NEVER_US, np.int64)]),
         )
     known = int(max(state.young.size[0], state.old.size[0]))
     wanted_meetings = min(known + transactions * meetings, int(state.max_meetings[0]))

@@ -97,6 +97,7 @@ def test_its_own_label_changes_nothing_before_or_at_the_transaction(row, is_frau
 
 
 OF_AMOUNT = ("log_amount", "amount_beyond", "amount_exceeds", "amount_to_mean", "amount_to_largest")
+OF_AMOUNT += ("amount_to_legitimate", "amount_beyond_legitimate")
 
 
 @settings(deadline=None, max_examples=40)

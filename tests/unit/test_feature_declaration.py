@@ -268,14 +268,24 @@ def test_the_fix_suggests_what_was_meant():
         load_features(COUNT, ["card"])
 
 
-@pytest.mark.parametrize("frauds", ["0", "1001", "-1", "1.5", '"٣"', '"few"', "true", "[[2]]"])
-def test_a_run_is_a_whole_number_of_frauds(frauds):
+BEYOND, OLDER = '"amount_beyond_legitimate"', '"fraud_run_older"'
+
+
+@pytest.mark.parametrize("times", ["0", "101", "-1", "nan", '"few"', "true", "[[2]]"])
+def test_a_multiple_is_a_positive_number(times):
     with pytest.raises(ConfigError) as caught:
-        load_features(feature(kind='"fraud_run_reaches"', entity='"card"', frauds=frauds), ["card"])
-    assert caught.value.field == "features[0].frauds"
+        load_features(feature(kind=BEYOND, entity='"card"', times=times), ["card"])
+    assert caught.value.field == "features[0].times"
 
 
-def test_a_run_may_be_given_as_number_or_text():
-    text = feature(kind='"fraud_run_reaches"', entity='"card"', frauds='[1, "4"]')
+def test_a_multiple_may_be_given_as_number_or_text():
+    text = feature(kind=BEYOND, entity='"card"', times='[0.50, "2.0"]')
     names = load_features(text, ["card"]).names
-    assert names == ("fraud_run_reaches:card:1", "fraud_run_reaches:card:4")
+    assert names == ("amount_beyond_legitimate:card:0.5", "amount_beyond_legitimate:card:2")
+
+
+@pytest.mark.parametrize("age", ["3", '"3"', '"3 weeks"', '"0d"', "true"])
+def test_the_age_of_a_run_is_a_time(age):
+    with pytest.raises(ConfigError) as caught:
+        load_features(feature(kind=OLDER, entity='"card"', age=age), ["card"])
+    assert caught.value.field == "features[0].age"

@@ -8,6 +8,7 @@ from fraud_system.features.declaration import OPCODES, load_features
 from fraud_system.features.layout import (
     LAST_FRAUD,
     LAST_LEGITIMATE,
+    SINGLES,
     amount_quantiles,
     compile_layout,
     compile_program,
@@ -55,8 +56,8 @@ def test_a_hand_worked_layout():
     assert layout.scales.tolist() == [0, 2]
     assert layout.approved.tolist() == [0, 1]
     assert layout.labels.tolist() == [2, 1]
-    # card: 2 counts, 2 totals, 1 approved, 1 label, 1 fraud, largest, run; terminal: 2 + 2 + 2
-    assert layout.width == 9
+    # card: 2 counts, 2 totals, 1 approved, 1 label, 1 fraud, and 3 singles; terminal: 2 + 2 + 3
+    assert layout.width == 10
     np.testing.assert_array_equal(layout.inverse_scale_s, [[0, 0], [1 / 3_600, 1 / 259_200]])
     np.testing.assert_array_equal(layout.inverse_approved_s, [[0], [1 / 432_000]])
     np.testing.assert_array_equal(
@@ -64,12 +65,12 @@ def test_a_hand_worked_layout():
     )
     terminal, card = 0, 1
     assert by_name(features) == {
-        "velocity:card:1h:3d": [OPCODES["velocity"], card, 0, 1, 3_600, 259_200],
-        "total:card:3d": [OPCODES["total"], card, 3, -1, 259_200, 1],
-        "approved_count:card:5d": [OPCODES["approved_count"], card, 4, -1, 432_000, 1],
-        "fraud_rate:terminal:9d": [OPCODES["fraud_rate"], terminal, 3, 1, 777_600, 1],
-        "fraud_run:terminal": [OPCODES["fraud_run"], terminal, 5, -1, 1, 1],
-        "fraud_run:card": [OPCODES["fraud_run"], card, 8, -1, 1, 1],
+        "velocity:card:1h:3d": [OPCODES["velocity"], card, 0, 1, 3_600, 259_200, 0],
+        "total:card:3d": [OPCODES["total"], card, 3, -1, 259_200, 1, 0],
+        "approved_count:card:5d": [OPCODES["approved_count"], card, 4, -1, 432_000, 1, 0],
+        "fraud_rate:terminal:9d": [OPCODES["fraud_rate"], terminal, 3, 1, 777_600, 1, 0],
+        "fraud_run:terminal": [OPCODES["fraud_run"], terminal, 5, -1, 1, 1, 0],
+        "fraud_run:card": [OPCODES["fraud_run"], card, 8, -1, 1, 1, 0],
     }
 
 
@@ -77,6 +78,7 @@ def test_each_counter_is_read_from_a_place_of_its_own():
     features = every_kind()
     program, layout = compile_program(features), compile_layout(features)
     kinds = ["count", "total", "approved_count", "fraud_count", "amount_to_largest", "fraud_run"]
+    kinds += ["amount_to_legitimate"]
     read = [
         (int(program.entity[row]), int(program.place[row]))
         for row, feature in enumerate(features.features)
@@ -121,7 +123,7 @@ def test_columns_are_read_where_the_data_has_them():
 def test_data_without_entities(numeric):
     features = load_features('[[features]]\nkind = "log_amount"', [], numeric)
     layout = compile_layout(features)
-    assert layout.width == 2
+    assert layout.width == SINGLES
     assert len(layout.scales) == 0
     assert compile_program(features).entity.tolist() == [-1] * len(features.names)
     assert meetings(features) == ()

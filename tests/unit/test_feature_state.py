@@ -17,6 +17,7 @@ from feature_streams import (
 from fraud_system.engine import Engine
 from fraud_system.events import Arrivals, no_labels
 from fraud_system.features.declaration import load_features
+from fraud_system.features.layout import TIMES
 from fraud_system.features.state import (
     HISTOGRAM_BINS,
     HISTOGRAM_STEP,
@@ -234,7 +235,7 @@ def test_a_snapshot_of_much():
         arrays |= {
             "row_key": keys[:8_000],
             "sums": generator.random((8_000, arrays["sums"].shape[1])),
-            "times_us": generator.integers(0, 2**60, (8_000, 4)),
+            "times_us": generator.integers(0, 2**60, (8_000, TIMES)),
             "young": np.sort(keys[8_000 : 8_000 + young]),
             "old": np.sort(keys[8_000 + young :]),
         }
