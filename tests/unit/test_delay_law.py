@@ -102,7 +102,9 @@ def test_what_is_older_than_the_stream_is_left_to_the_prior() -> None:
     assert found[beyond] == pytest.approx(law.prior[beyond])
     within = law.edges_us < 9 * DAY_US
     share = law.prior[within][-1] / GAMMA.cdf(law.edges_us[within][-1] / DAY_US)
-    assert found[within] == pytest.approx(share * GAMMA.cdf(law.edges_us[within] / DAY_US), abs=0.03)
+    assert found[within] == pytest.approx(
+        share * GAMMA.cdf(law.edges_us[within] / DAY_US), abs=0.03
+    )
 
 
 def test_a_law_that_changes_is_followed() -> None:
