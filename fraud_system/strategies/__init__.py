@@ -61,7 +61,7 @@ def strategy_of(
 ) -> Strategy:
     """The strategy that the settings name, over the transactions in `logged`."""
     if settings.strategy == "delay_matched":
-        return DelayMatched(labels, logged)
+        return DelayMatched(settings, labels, logged)
     if settings.strategy == "fake_negative_weighted":
         return FakeNegativeWeighted(settings, logged)
     return Mature.under(labels)

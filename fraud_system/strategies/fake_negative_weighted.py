@@ -13,9 +13,9 @@ p is far too low (a new attack), the fraud is under-predicted until the model th
 decided on others, and so on: it comes to the truth by iteration. With known shares of wrong labels p is the
 chance of a *report*.
 
-It is the freshest of the strategies, and the only one whose bias depends on how wrong the model is.
-Learned as legitimate and not yet reported, a fraud counts 1 - p against itself, so the rate is too low
-while frauds are on their way and the rate rises, and too high while it falls. One that is taken back
+It is the freshest of the strategies, and the only one that a change of traffic biases: fake negatives
+are learned at once and the frauds among them later, so while traffic grows fraud is under-predicted, and
+while it falls over-predicted (`make bench-labels` shows it under three times the volume). One that is taken back
 ends as a legitimate transaction of weight 2 - p instead of 1 - p.
 """
 
@@ -43,7 +43,7 @@ class FakeNegativeWeighted:
 
     def __init__(self, settings: LearningSettings, logged: LoggedFeatures) -> None:
         self.settings, self.logged = settings, logged
-        self.first_terms = FirstTerms(1, logged)
+        self.first_terms = FirstTerms(1, settings, logged)
 
     @property
     def oldest_waiting(self) -> int:

@@ -56,16 +56,17 @@ def terms(examples) -> list[tuple[int, float, float]]:
 
 def test_nothing_is_learned_before_the_first_maturity_and_then_all_of_it_in_order() -> None:
     known_us = np.array([0, 10, 20, 30]) * SECOND_US
-    strategy = DelayMatched(LABELS, logged_of(known_us))
+    strategy = DelayMatched(LearningSettings(), LABELS, logged_of(known_us))
     early = resolved_of(known_us, [(40.0, 2, FRAUD), (50.0, 2, REVERSED), (60.0, 0, FRAUD)])
     assert terms(strategy.examples(early)) == []
     assert terms(strategy.examples(resolved_of(known_us, [(110.1, 1, MATURED)]))) == []
     assert strategy.has_started
     # The next one brings what was held back, each term at its own time.
-    rows = terms(strategy.examples(resolved_of(known_us, [(500.0, 3, MATURED)])))
-    second = [row for row in rows if row[2] != 0.0]
-    assert second == [(2, 0.0, 1.0), (2, 0.0, -1.0), (0, 0.0, 1.0)]
-    assert sorted(row for row in rows if row[2] == 0.0) == [(at, 1.0, 0.0) for at in range(4)]
+    examples = strategy.examples(resolved_of(known_us, [(500.0, 3, MATURED)]))
+    rows = terms(examples)
+    assert [(at, target) for at, _, target in rows if target] == [(2, 1.0), (2, -1.0), (0, 1.0)]
+    assert np.bincount(examples.ordinal, examples.curve).tolist() == [1.0] * 4
+    assert examples.curve[-1] == 1.0
     delay_us = strategy.first_terms.delay_us
     assert (np.diff(delay_us) >= 0).all()
     assert 0 < delay_us[0] < delay_us[-1] <= LABELS.horizon_s * SECOND_US
@@ -74,7 +75,7 @@ def test_nothing_is_learned_before_the_first_maturity_and_then_all_of_it_in_orde
 def test_it_starts_as_soon_as_enough_frauds_have_been_reported() -> None:
     known_us = np.arange(200) * SECOND_US // 10
     reports = [(25.0 + at / 10, at, FRAUD) for at in range(FIRST_REPORTS)]
-    strategy = DelayMatched(LABELS, logged_of(known_us))
+    strategy = DelayMatched(LearningSettings(), LABELS, logged_of(known_us))
     assert terms(strategy.examples(resolved_of(known_us, reports[:-1]))) == []
     assert not strategy.has_started
     assert terms(strategy.examples(resolved_of(known_us, reports[-1:]))) == []
@@ -88,7 +89,7 @@ def test_first_terms_wait_as_long_as_frauds_take() -> None:
     known_us = np.arange(30_000) * SECOND_US // 20
     frauds = np.arange(0, 30_000, 25)
     rows = [(known_us[at] / SECOND_US + 20.0, int(at), FRAUD) for at in frauds]
-    strategy = DelayMatched(LABELS, logged_of(known_us))
+    strategy = DelayMatched(LearningSettings(), LABELS, logged_of(known_us))
     strategy.examples(resolved_of(known_us, rows[:1_000]))
     delay_s = strategy.first_terms.delay_us / SECOND_US
     assert np.percentile(delay_s, [5, 95]) == pytest.approx([20.0, 20.0], rel=0.16)
@@ -96,6 +97,28 @@ def test_first_terms_wait_as_long_as_frauds_take() -> None:
     waits = np.flatnonzero(known_us / SECOND_US > last_s - 17.0)
     later = strategy.examples(resolved_of(known_us, rows[1_000:1_001]))
     assert not set(waits.tolist()) & set(later.ordinal[later.curve > 0.0].tolist())
+
+
+def test_a_report_before_the_first_term_is_due_is_learned_whole_and_once() -> None:
+    """What the model took for a fraud waits for its report; what it took for none does not."""
+    size = 20_000
+    known_us = np.arange(size) * 10_000
+    probability = np.where(np.arange(size) % 2, 0.99, 0.001)
+    strategy = DelayMatched(LearningSettings(), LABELS, logged_of(known_us, probability))
+    strategy.examples(resolved_of(known_us, [(101.0, 0, MATURED)]))
+    chosen = np.arange(10_000, 10_400)
+    reports = [(known_us[at] / SECOND_US + 30.0, int(at), FRAUD) for at in chosen]
+    rows = resolved_of(known_us, [*reports, (700.0, 1, MATURED)])
+    examples = strategy.examples(rows)
+    told = np.isin(examples.ordinal, chosen)
+    assert np.bincount(examples.ordinal[told])[chosen].max() == 2
+    assert np.bincount(examples.ordinal, examples.curve).tolist() == [1.0] * size
+    assert np.bincount(examples.ordinal, examples.target).sum() == 400
+    whole = np.unique(examples.ordinal[(examples.curve == 1.0) & (examples.target == 1.0)])
+    # The chance that D > R is (1 - F) / (1 - p F), and about .41 by the prior for 30 of 100 s.
+    assert np.mean(np.isin(chosen[1::2], whole)) > 0.95
+    assert np.mean(np.isin(chosen[::2], whole)) == pytest.approx(0.41, abs=0.12)
+    assert len(strategy.whole) == 0, "nothing is remembered once its turn has come"
 
 
 def test_what_became_due_at_the_same_microsecond_waits_for_the_next_label() -> None:
@@ -153,12 +176,15 @@ def excess(curve: np.ndarray, target: np.ndarray, probability: np.ndarray) -> np
     return np.array(found)
 
 
-def test_the_rate_is_unbiased_at_every_moment_also_when_traffic_grows() -> None:
+@pytest.mark.parametrize("knows", [False, True], ids=["a constant", "the truth"])
+def test_the_rate_is_unbiased_at_every_moment_also_when_traffic_grows(knows: bool) -> None:
+    """Whatever the model has said, and also when it was right."""
     found = []
     for seed in range(3):
         known_us, probability, _, resolved = stream(30.0, seed)
         resolved = {n: c[resolved["known_time_us"] < 3 * 10**9] for n, c in resolved.items()}
-        examples = DelayMatched(LABELS, logged_of(known_us)).examples(resolved)
+        logged = logged_of(known_us, probability if knows else None)
+        examples = DelayMatched(LearningSettings(), LABELS, logged).examples(resolved)
         z = excess(examples.curve, examples.target, probability[examples.ordinal])
         found.append(z)
     # The first window holds the cold start, when the law is not known yet.
@@ -187,7 +213,7 @@ def test_late_reports_are_not_lost() -> None:
     ).sum()
     assert late > 0.2
     steady = {n: c[resolved["known_time_us"] < 2 * 10**9] for n, c in resolved.items()}
-    examples = DelayMatched(LABELS, logged_of(known_us)).examples(steady)
+    examples = DelayMatched(LearningSettings(), LABELS, logged_of(known_us)).examples(steady)
     half = len(examples.curve) // 2
     share = (
         examples.target[half:].sum()
@@ -222,13 +248,13 @@ def test_weighted_fake_negatives_balance_where_the_model_is_right() -> None:
 def test_strata_are_drawn_evenly_and_by_the_transaction_alone() -> None:
     known_us = np.arange(64_000) * 1_000
     rows = resolved_of(known_us, [(101.0, 0, MATURED), (102.0, 1, MATURED), (1_000.0, 2, MATURED)])
-    strategy = DelayMatched(LABELS, logged_of(known_us))
+    strategy = DelayMatched(LearningSettings(), LABELS, logged_of(known_us))
     examples = strategy.examples(rows)
     assert sorted(examples.ordinal.tolist()) == list(range(64_000))
-    again = DelayMatched(LABELS, logged_of(known_us)).examples(rows)
+    again = DelayMatched(LearningSettings(), LABELS, logged_of(known_us)).examples(rows)
     assert again.ordinal.tobytes() == examples.ordinal.tobytes()
     median_us = strategy.first_terms.delay_us[STRATA // 2]
-    strategy = DelayMatched(LABELS, logged_of(known_us))
+    strategy = DelayMatched(LearningSettings(), LABELS, logged_of(known_us))
     soon = (known_us[-1] + median_us) / SECOND_US
     strategy.examples(resolved_of(known_us, [(101.0, 0, MATURED)]))
     part = strategy.examples(resolved_of(known_us, [(soon, 1, MATURED)]))
