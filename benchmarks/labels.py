@@ -2,9 +2,9 @@
 
 A logistic stream whose truth is known at every moment; frauds are reported with gamma delays of nine days
 on average. All learners see the same stream through the same code (`Learner.fold`): one that is told the
-truth at once, one that waits 30 days (`mature`), and one for each other strategy. The figure is the Kullback-Leibler
-divergence of the served probabilities from the truth, on fresh draws, averaged over the days after
-something changed; a strategy closes (waiting - strategy) / (waiting - at once) of the gap.
+truth at once, one that waits 30 days (`mature`), and one for each other strategy. The figure is the
+Kullback-Leibler divergence of the served probabilities from the truth, on fresh draws, averaged over
+the days after something changed; a strategy closes (waiting - strategy) / (waiting - at once) of the gap.
 
 The model is the baseline at settings that track: AdaGrad's steps shrink with the frauds that it has seen,
 and at the project's default a change is followed so slowly by every learner that the delay hardly matters.

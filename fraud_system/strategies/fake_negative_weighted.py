@@ -15,8 +15,8 @@ chance of a *report*.
 
 It is the freshest of the strategies, and the only one that a change of traffic biases: fake negatives
 are learned at once and the frauds among them later, so while traffic grows fraud is under-predicted, and
-while it falls over-predicted (`make bench-labels` shows it under three times the volume). One that is taken back
-ends as a legitimate transaction of weight 2 - p instead of 1 - p.
+while it falls over-predicted (`make bench-labels` shows it under three times the volume). One that is
+taken back ends as a legitimate transaction of weight 2 - p instead of 1 - p.
 """
 
 import numpy as np
