@@ -33,8 +33,9 @@ $(BENCH): requirements-bench.lock $(READY)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
 	@touch $(BENCH)
 
-run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.html   [SEED=1 DAYS=120 OUT=runs/demo]
-	@$(BIN)/python -m pipelines run $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) --out "$(or $(OUT),runs/demo)"
+run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.html   [SEED=1 DAYS=120 MODEL=baseline OUT=runs/demo]
+	@$(BIN)/python -m pipelines run $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) \
+	  --model $(or $(MODEL),baseline) --out "$(or $(OUT),runs/demo)"
 
 schema: $(READY) ## guess a schema from what a file holds, to be corrected by hand   DATA=f [OUT=f.toml]
 	@$(BIN)/python -m pipelines schema --data "$(DATA)" $(if $(OUT),--out "$(OUT)")

@@ -14,13 +14,7 @@ from numpy.typing import NDArray
 from fraud_system.errors import ArtefactError
 from fraud_system.events import SECOND_US, Frame, Table
 from fraud_system.logged import LoggedFeatures
-from fraud_system.models.baseline import baseline, parts
-from fraud_system.models.fast_forward import (
-    LearnerState,
-    fast_forward_terms,
-    read_state,
-    write_state,
-)
+from fraud_system.models.fast_forward import fast_forward_terms
 from fraud_system.models.heuristic import (
     Buckets,
     empty_buckets,
@@ -28,6 +22,7 @@ from fraud_system.models.heuristic import (
     rates_of,
     rule_arrays,
 )
+from fraud_system.models.online import model_arrays, new_model, restore_model, weights_of
 from fraud_system.models.scoring import Served
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
@@ -54,8 +49,8 @@ class Learner:
         self.settings = settings
         self.names = settings.features.names
         sampled_rate = settings.learning.sampled_prevalence(settings.model.prevalence)
-        self.model = baseline(
-            settings.features.pairs, replace(settings.model, prevalence=sampled_rate)
+        self.model = new_model(
+            replace(settings.model, prevalence=sampled_rate), settings.features.pairs
         )
         self.buckets: Buckets = empty_buckets(len(settings.rules), settings.model.prevalence)
         self.version = -1
@@ -143,28 +138,25 @@ class Learner:
         return self._publication()
 
     def _publication(self) -> Publication:
-        state = read_state(self.model, self.names)
+        weights = weights_of(self.model, self.names)
         return Publication(
             version=self.version,
             learned_through_seq=self.learned_through_seq,
             settings=self.settings.fingerprint,
-            mean=state.mean,
-            deviation=np.sqrt(state.variance),
-            weight=state.weight,
-            intercept=state.intercept + logit_shift(self.settings.learning.keep_legitimate),
+            mean=weights.mean,
+            deviation=weights.deviation,
+            weight=weights.weight,
+            intercept=weights.intercept + logit_shift(self.settings.learning.keep_legitimate),
             rates=rates_of(self.buckets),
         )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical snapshot."""
-        state = read_state(self.model, self.names)
-        _, _, _, logistic = parts(self.model)
         progress = (
             self.version,
             self.resolved_since,
             self.learned_labels,
             self.learned_through_seq,
-            logistic.optimizer.n_iterations,
             self.read_through_seq,
         )
         arrays: dict[str, NDArray[Any]] = {
@@ -173,7 +165,9 @@ class Learner:
             "bucket_labels": self.buckets.labels.copy(),
             "bucket_frauds": self.buckets.frauds.copy(),
         }
-        arrays |= {f"model.{name}": column for name, column in state._asdict().items()}
+        arrays |= {
+            f"model.{name}": column for name, column in model_arrays(self.model, self.names).items()
+        }
         arrays |= {f"strategy.{n}": a for n, a in self.strategy.to_arrays().items()}
         return arrays | {f"logged.{n}": a for n, a in self._logged.to_arrays().items()}
 
@@ -199,9 +193,8 @@ class Learner:
         learner.learned_labels, learner.learned_through_seq = progress[2:4]
         learner.buckets.labels[:] = arrays["bucket_labels"]
         learner.buckets.frauds[:] = arrays["bucket_frauds"]
-        write_state(learner.model, learner.names, LearnerState(**part("model")))
-        parts(learner.model)[3].optimizer.n_iterations = progress[4]
-        learner.read_through_seq = progress[5]
+        restore_model(learner.model, learner.names, part("model"))
+        learner.read_through_seq = progress[4]
         learner.strategy.restore(part("strategy"))
         learner._logged.restore(part("logged"))
         return learner

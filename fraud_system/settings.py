@@ -15,6 +15,7 @@ from fraud_system.features.layout import compile_layout, compile_program
 from fraud_system.labels import LabelSettings
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
+from fraud_system.models.online import MODELS, ModelSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.strategies.settings import LearningSettings
 
@@ -31,7 +32,7 @@ class Settings:
         rules: of the heuristic.
         labels: the joiner's clocks.
         costs: of the policy.
-        model: of the baseline.
+        model: which model, and how it learns.
         learning: what is learned when.
         publish_every_labels: weights are published after every so many resolved labels.
         memory_labels: the heuristic's buckets remember about this many labels each.
@@ -46,7 +47,7 @@ class Settings:
     rules: tuple[Rule, ...] = ()
     labels: LabelSettings = field(default_factory=LabelSettings)
     costs: PolicyCosts = field(default_factory=PolicyCosts)
-    model: BaselineSettings = field(default_factory=BaselineSettings)
+    model: ModelSettings = field(default_factory=BaselineSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     publish_every_labels: int = 1_000
     memory_labels: float = 50_000.0
@@ -172,6 +173,6 @@ def _nested(given: dict[str, Any]) -> dict[str, Any]:
         "rules": tuple(rules),
         "labels": LabelSettings(**given["labels"]),
         "costs": PolicyCosts(**given["costs"]),
-        "model": BaselineSettings(**given["model"]),
+        "model": MODELS[given["model"]["kind"]](**given["model"]),
         "learning": LearningSettings(**given["learning"]),
     }

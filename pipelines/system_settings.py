@@ -5,8 +5,8 @@ from pathlib import Path
 from fraud_system.errors import ConfigError
 from fraud_system.features.declaration import load_features
 from fraud_system.labels import LabelSettings
-from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import load_rules
+from fraud_system.models.online import MODELS
 from fraud_system.policy import PolicyCosts
 from fraud_system.schema import Schema, load_schema
 from fraud_system.settings import Settings
@@ -20,12 +20,13 @@ def read_schema(path: Path) -> Schema:
     return load_schema(_text(path, "schema"), str(path))
 
 
-def settings_of(schema: Schema, beside: Path | None = None) -> Settings:
+def settings_of(schema: Schema, beside: Path | None = None, model: str = "baseline") -> Settings:
     """Settings for data of this schema.
 
     Args:
         schema: as read.
         beside: the folder that a relative `model.features` path starts from.
+        model: a name in `MODELS`.
     """
     own = schema.model.get("features")
     features_path = DEFAULTS / "features.toml"
@@ -53,7 +54,7 @@ def settings_of(schema: Schema, beside: Path | None = None) -> Settings:
             orphan_wait_s=schema.labels.orphan_wait_s,
         ),
         costs=PolicyCosts(**schema.policy),
-        model=BaselineSettings(prevalence=schema.model["prevalence"]),
+        model=MODELS[model](prevalence=schema.model["prevalence"]),
         learning=schema.learning,
         publish_every_labels=schema.model["publish_every_labels"],
         max_lateness_s=schema.limits.max_lateness_s,

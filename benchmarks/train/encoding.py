@@ -116,7 +116,9 @@ def _encode(
         now_us = known_us[row]
         while delay_us > 0 and known_us[due] + delay_us < now_us:
             resolution = FRAUD if is_fraud[due] else MATURED
-            absorb_label(state, layout, rows[due], resolution, known_us[due], 0, now_us)
+            absorb_label(
+                state, layout, rows[due], resolution, amount[due], known_us[due], 0, now_us
+            )
             due += 1
         encode(
             state,

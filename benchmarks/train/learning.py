@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from river import compose, linear_model, optim, preprocessing
 
 from benchmarks.train.material import LearningRows
-from fraud_system.models.baseline import BaselineSettings, baseline
 from fraud_system.models.fast_forward import fast_forward
+from fraud_system.models.online import ModelSettings, new_model
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -24,20 +24,22 @@ def all_pairs(names: Sequence[str]) -> Pairs:
 
 
 def compiled(
-    rows: LearningRows, pairs: Pairs, settings: BaselineSettings
+    rows: LearningRows, pairs: Pairs, settings: ModelSettings
 ) -> Callable[[], NDArray[np.float64]]:
     """Learn all rows once from nothing; gives their log odds just before each was learned."""
-    return lambda: fast_forward(baseline(pairs, settings), rows.names, rows.features, rows.is_fraud)
+    return lambda: fast_forward(
+        new_model(settings, pairs), rows.names, rows.features, rows.is_fraud
+    )
 
 
 def river_loop(
-    rows: LearningRows, pairs: Pairs, settings: BaselineSettings
+    rows: LearningRows, pairs: Pairs, settings: ModelSettings
 ) -> Callable[[], compose.Pipeline]:
     """river's `learn_one` over the very pipeline that `compiled` learns; dictionaries made beforehand."""
     given, labels = dictionaries(rows), rows.is_fraud.tolist()
 
     def learn() -> compose.Pipeline:
-        model = baseline(pairs, settings)
+        model = new_model(settings, pairs)
         for x, label in zip(given, labels, strict=True):
             model.learn_one(x, label)
         return model

@@ -9,6 +9,7 @@ had written it: nothing is unpickled, and no size is believed before it is compa
 import hashlib
 import io
 import json
+import math
 import zipfile
 from dataclasses import dataclass
 from typing import Any
@@ -19,20 +20,26 @@ from river import compose
 
 from fraud_system.errors import ArtefactError
 from fraud_system.learner import Learner
-from fraud_system.models.baseline import baseline, parts
-from fraud_system.models.fast_forward import LearnerState, read_state, write_state
+from fraud_system.models.gaussian import factorised
+from fraud_system.models.online import MODELS, Arrays, model_arrays, new_model, restore_model
 from fraud_system.settings import Settings
 
 FORMAT_VERSION = 1
-KIND = "baseline"
-STATE = LearnerState._fields
 BUCKETS = ("bucket_labels", "bucket_frauds")
-NOT_NEGATIVE = ("learned", "variance", "squared_gradient", *BUCKETS)
+NOT_NEGATIVE = (
+    "learned",
+    "variance",
+    "squared_gradient",
+    "iterations",
+    "pending_held",
+    "pending_refused",
+    *BUCKETS,
+)
+Expected = tuple[np.dtype[Any], tuple[int, ...]]
 COUNTED = {
     "weights_version": -1,
     "learned_labels": 0,
     "learned_through_seq": 0,
-    "optimizer_iterations": 0,
 }
 
 
@@ -55,17 +62,16 @@ class LoadedModel:
 
 def save_model(learner: Learner) -> dict[str, bytes]:
     """The files of a model directory, by name; equal learners give equal bytes."""
-    arrays: dict[str, NDArray[Any]] = dict(read_state(learner.model, learner.names)._asdict())
+    arrays = model_arrays(learner.model, learner.names)
     arrays |= {"bucket_labels": learner.buckets.labels, "bucket_frauds": learner.buckets.frauds}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     described = {
         "format_version": FORMAT_VERSION,
-        "kind": KIND,
+        "kind": learner.settings.model.kind,
         "weights_version": learner.version,
         "learned_labels": learner.learned_labels,
         "learned_through_seq": learner.learned_through_seq,
-        "optimizer_iterations": parts(learner.model)[3].optimizer.n_iterations,
         "arrays_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
     } | _of_settings(learner.settings)
     described["sha256"] = _checksum(described)
@@ -89,13 +95,13 @@ def load_model(files: dict[str, bytes], settings: Settings | None = None) -> Loa
             raise ArtefactError("does not fit its own settings", field=f"model.json: {name}")
     if settings is not None and settings.fingerprint != own.fingerprint:
         raise ArtefactError("belongs to other settings", field="model.json: settings_fingerprint")
-    arrays = _arrays(files, described["arrays_sha256"], _expected(own))
-    pipeline = baseline(own.features.pairs, own.model)
-    fresh = read_state(pipeline, own.features.names)
+    if described["kind"] != own.model.kind:
+        raise ArtefactError("does not fit its own settings", field="model.json: kind")
+    pipeline = new_model(own.model, own.features.pairs)
+    fresh = model_arrays(pipeline, own.features.names)
+    arrays = _arrays(files, described["arrays_sha256"], _expected(own, fresh))
     _check_values(arrays, fresh)
-    parts(pipeline)[3].optimizer.n_iterations = described["optimizer_iterations"]
-    state = LearnerState(**{name: arrays[name] for name in STATE})
-    write_state(pipeline, own.features.names, state)
+    restore_model(pipeline, own.features.names, {name: arrays[name] for name in fresh})
     return LoadedModel(pipeline, own.features.names, described, arrays)
 
 
@@ -129,7 +135,7 @@ def _described(files: dict[str, bytes]) -> dict[str, Any]:
         checksum = _checksum(described)
     except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise ArtefactError("is missing or not readable", field="model.json") from error
-    if (version, kind) != (FORMAT_VERSION, KIND):
+    if version != FORMAT_VERSION or kind not in list(MODELS):
         raise ArtefactError(
             f"format {version!r} of kind {kind!r} is not known",
             field="model.json",
@@ -149,28 +155,16 @@ def _described(files: dict[str, bytes]) -> dict[str, Any]:
     return described
 
 
-def _expected(settings: Settings) -> dict[str, tuple[np.dtype[Any], tuple[int]]]:
+def _expected(settings: Settings, fresh: Arrays) -> dict[str, Expected]:
     """Type and shape of every array."""
-    features, pairs = len(settings.features.names), len(settings.features.pairs)
-    lengths = {
-        "learned": features,
-        "mean": features,
-        "variance": features,
-        "weight": features + pairs,
-        "squared_gradient": features + pairs,
-        "seen": features + pairs,
-        "intercept": 1,
-        "left": pairs,
-        "right": pairs,
-    } | dict.fromkeys(BUCKETS, len(settings.rules) + 2)
-    types = {"seen": np.dtype(np.bool_), "left": np.dtype("<i8"), "right": np.dtype("<i8")}
-    return {n: (types.get(n, np.dtype("<f8")), (size,)) for n, size in lengths.items()}
+    buckets = dict.fromkeys(BUCKETS, np.zeros(len(settings.rules) + 2))
+    return {name: (array.dtype, array.shape) for name, array in (fresh | buckets).items()}
 
 
 def _arrays(
     files: dict[str, bytes],
     sha256: str,
-    expected: dict[str, tuple[np.dtype[Any], tuple[int]]],
+    expected: dict[str, Expected],
 ) -> dict[str, NDArray[Any]]:
     """The content of `arrays.npz`, which must be just the expected arrays."""
     packed = files.get("arrays.npz")
@@ -200,7 +194,7 @@ def _members(packed: bytes) -> dict[str, bytes]:
         raise ArtefactError(f"is not an array file: {error}", field="arrays.npz") from error
 
 
-def _array(name: str, member: bytes, dtype: np.dtype[Any], shape: tuple[int]) -> NDArray[Any]:
+def _array(name: str, member: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     stream = io.BytesIO(member)
     try:
         version = np.lib.format.read_magic(stream)
@@ -210,23 +204,28 @@ def _array(name: str, member: bytes, dtype: np.dtype[Any], shape: tuple[int]) ->
     except Exception as error:  # as above
         raise ArtefactError(f"is not an array: {error}", field=f"arrays.npz: {name}") from error
     data = member[stream.tell() :]
-    size = shape[0] * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     if (stored_dtype, stored_shape) != (dtype, shape) or len(data) != size:
         raise ArtefactError(
             f"{stored_dtype} of shape {stored_shape} in {len(data)} bytes, not {dtype} of {shape}",
             field=f"arrays.npz: {name}",
         )
-    return np.frombuffer(data, dtype).copy()
+    return np.frombuffer(data, dtype).reshape(shape).copy()
 
 
-def _check_values(arrays: dict[str, NDArray[Any]], fresh: LearnerState) -> None:
+def _check_values(arrays: Arrays, fresh: Arrays) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ArtefactError("has a value that is not finite", field=f"arrays.npz: {name}")
         if name in NOT_NEGATIVE and (array < 0.0).any():
             raise ArtefactError("has a value below 0", field=f"arrays.npz: {name}")
     for name in ("left", "right"):
-        if not np.array_equal(arrays[name], getattr(fresh, name)):
+        if name in fresh and not np.array_equal(arrays[name], fresh[name]):
             raise ArtefactError("does not fit the list of pairs", field=f"arrays.npz: {name}")
     if (arrays["bucket_frauds"] > arrays["bucket_labels"]).any():
         raise ArtefactError("more frauds than labels", field="arrays.npz: bucket_frauds")
+    if "precision" in fresh:
+        if arrays["pending_held"][0] >= len(fresh["pending_rows"]):
+            raise ArtefactError("more than a block holds", field="arrays.npz: pending_held")
+        if np.isnan(factorised(arrays["precision"])[0, 0]):
+            raise ArtefactError("is not positive definite", field="arrays.npz: precision")

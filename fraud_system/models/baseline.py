@@ -7,7 +7,6 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from river import compose, linear_model, optim, preprocessing
 
@@ -29,6 +28,7 @@ class BaselineSettings:
         intercept_learning_rate: of the intercept, which river updates by plain gradient steps; 0 holds
             it.
         squash_limit: of the standardised features, in standard deviations.
+        kind: always "baseline".
 
     Raises:
         ConfigError: one of them cannot be learned with.
@@ -39,9 +39,14 @@ class BaselineSettings:
     first_gradient: float = 20.0
     intercept_learning_rate: float = 0.03
     squash_limit: float = LIMIT
+    kind: str = "baseline"
 
     def __post_init__(self) -> None:
+        if self.kind != "baseline":
+            raise ConfigError(f"these are not settings of {self.kind!r}", field="model.kind")
         for name, value in asdict(self).items():
+            if name == "kind":
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ConfigError(f"must be a number, not {value!r}", field=f"model.{name}")
             # Zero would divide by it: log odds, the first AdaGrad step, the squash.
@@ -74,9 +79,3 @@ def baseline(
             intercept_lr=chosen.intercept_learning_rate,
         ),
     )
-
-
-def parts(model: compose.Pipeline) -> tuple[Any, Squash, Interactions, Any]:
-    """Scaler, squash, interactions and logistic regression of a baseline pipeline."""
-    scaler, squash, interactions, logistic = model.steps.values()
-    return scaler, squash, interactions, logistic

@@ -1,4 +1,4 @@
-"""The river loop, compiled over columns: same updates, same objects, about a thousand times faster.
+"""The river loop, compiled over columns: same updates, same objects, a hundred times and more faster.
 
 `fast_forward(model, names, X, y)` does what this does, and leaves the state in the same river objects:
 
@@ -19,9 +19,18 @@ from river import compose, linear_model, optim, preprocessing
 
 from fraud_system.compiled import compiled
 from fraud_system.errors import ConfigError
-from fraud_system.models.baseline import parts
 from fraud_system.models.columns import checked_labels, checked_numbers, checked_rows
+from fraud_system.models.forward_laplace import forward_laplace
 from fraud_system.models.interactions import Interactions
+from fraud_system.models.laplace import LaplaceRegression
+from fraud_system.models.pipeline import (
+    parts,
+    read_scaler,
+    sides_of,
+    terms_of,
+    write_scaler,
+)
+from fraud_system.models.scaling import learn_and_scale
 from fraud_system.models.scoring import sigmoid
 from fraud_system.models.squash import Squash
 
@@ -63,7 +72,7 @@ def fast_forward(
     then): what progressive validation scores.
 
     Args:
-        model: a pipeline of `baseline`.
+        model: a pipeline of `baseline` or `laplace`.
         names: d feature names, the columns of `features`.
         features: (n, d); nan where missing.
         is_fraud: (n,), True or False (or 1 and 0).
@@ -89,8 +98,10 @@ def fast_forward(
         checked_labels(is_fraud, len(rows)),
         checked_numbers("weight", weight, len(rows)),
     )
-    loss = parts(model)[3].loss
-    curve = weights * np.where(labels, float(loss.weight_pos), float(loss.weight_neg))
+    curve = weights
+    if isinstance(parts(model)[3], linear_model.LogisticRegression):
+        loss = parts(model)[3].loss
+        curve = weights * np.where(labels, float(loss.weight_pos), float(loss.weight_neg))
     counted = np.ones(len(rows), np.bool_)  # river's scaler counts a row whatever its weight
     return _forward(model, names, rows, curve, np.where(labels, curve, 0.0), counted)
 
@@ -132,6 +143,8 @@ def _forward(
     counted: NDArray[np.bool_],
 ) -> Floats:
     _, squash, _, logistic = parts(model)
+    if isinstance(logistic, LaplaceRegression):
+        return forward_laplace(model, names, rows, curve, target, counted)
     state = read_state(model, names)
     optimizer = logistic.optimizer
     log_odds = np.empty(len(rows))
@@ -164,10 +177,19 @@ def _check_compiled(model: compose.Pipeline) -> None:
 def _not_compiled(model: compose.Pipeline) -> str | None:
     """The first option of the pipeline that the kernel does not know, or None."""
     steps = list(model.steps.values()) if isinstance(model, compose.Pipeline) else []
-    kinds = [preprocessing.StandardScaler, Squash, Interactions, linear_model.LogisticRegression]
-    if [type(step) for step in steps] != kinds:
+    kinds = [preprocessing.StandardScaler, Squash, Interactions]
+    last = [linear_model.LogisticRegression], [LaplaceRegression]
+    if [type(step) for step in steps] not in [kinds + each for each in last]:
         return "model"
     scaler, squash, _, logistic = steps
+    if not squash.limit > 0.0:
+        return "limit"
+    if not scaler.with_std:
+        return "with_std"
+    if scaler.window_size is not None:
+        return "window_size"
+    if type(logistic) is LaplaceRegression:
+        return None
     optimizer, constant = logistic.optimizer, optim.schedulers.Constant
     for name, part, kind in (
         ("optimizer", optimizer, optim.AdaGrad),
@@ -181,26 +203,10 @@ def _not_compiled(model: compose.Pipeline) -> str | None:
     supported = {
         "l2": logistic.l2 == 0.0,
         "l1": logistic.l1 == 0.0,
-        "with_std": bool(scaler.with_std),
-        "window_size": scaler.window_size is None,
         # river raises ZeroDivisionError where these are 0; compiled code would give nan.
         "optimizer.eps": optimizer.eps > 0.0,
-        "limit": squash.limit > 0.0,
     }
     return next((name for name, good in supported.items() if not good), None)
-
-
-def _terms(
-    model: compose.Pipeline, names: Sequence[str]
-) -> tuple[list[tuple[str, str]], list[str]]:
-    """The pairs whose sides are both among `names`, and the names of all d + k terms."""
-    known = set(names)
-    pairs = [(a, b) for a, b in parts(model)[2].pairs if a in known and b in known]
-    terms = [*names, *(f"{a}*{b}" for a, b in pairs)]
-    if len(set(terms)) < len(terms):
-        twice = min(term for term in terms if terms.count(term) > 1)
-        raise ConfigError(f"two terms are called {twice!r}", field="names", fix="rename one")
-    return pairs, terms
 
 
 def read_state(model: compose.Pipeline, names: Sequence[str]) -> LearnerState:
@@ -209,33 +215,27 @@ def read_state(model: compose.Pipeline, names: Sequence[str]) -> LearnerState:
     Raises:
         ConfigError: two of its terms share a name.
     """
-    scaler, _, _, logistic = parts(model)
-    pairs, terms = _terms(model, names)
-    position = {name: index for index, name in enumerate(names)}
+    logistic = parts(model)[3]
+    terms = terms_of(model, names)
+    left, right = sides_of(model, names)
     # One look at a time: indexing river's default dictionaries would create the entries.
     weights = logistic.weights
     return LearnerState(
-        learned=np.array([float(scaler.counts.get(name, 0)) for name in names]),
-        mean=np.array([scaler.means.get(name, 0.0) for name in names]),
-        variance=np.array([scaler.vars.get(name, 0.0) for name in names]),
+        *read_scaler(model, names),
         weight=np.array([float(weights.get(term, 0.0)) for term in terms]),
         squared_gradient=np.array([logistic.optimizer.g2.get(term, 0.0) for term in terms]),
         seen=np.array([term in weights for term in terms], dtype=np.bool_),
         intercept=np.array([float(logistic.intercept)]),
-        left=np.array([position[a] for a, _ in pairs], dtype=np.int64),
-        right=np.array([position[b] for _, b in pairs], dtype=np.int64),
+        left=left,
+        right=right,
     )
 
 
 def write_state(model: compose.Pipeline, names: Sequence[str], state: LearnerState) -> None:
     """Put `state` into the river objects of `model`; terms never seen get no entry there."""
-    scaler, _, _, logistic = parts(model)
-    for index, name in enumerate(names):
-        if state.learned[index] > 0:
-            scaler.counts[name] = int(state.learned[index])
-            scaler.means[name] = float(state.mean[index])
-            scaler.vars[name] = float(state.variance[index])
-    for index, term in enumerate(_terms(model, names)[1]):
+    logistic = parts(model)[3]
+    write_scaler(model, names, state.learned, state.mean, state.variance)
+    for index, term in enumerate(terms_of(model, names)):
         if state.seen[index]:
             logistic._weights[term] = float(state.weight[index])
             logistic.optimizer.g2[term] = float(state.squared_gradient[index])
@@ -261,28 +261,12 @@ def _learn(
     learned, mean, variance = state.learned, state.mean, state.variance
     weight, squared_gradient, seen = state.weight, state.squared_gradient, state.seen
     left, right, intercept = state.left, state.right, state.intercept
-    features, terms = rows.shape[1], len(weight)
+    terms = len(weight)
     term = np.empty(terms)
     for row in range(len(rows)):
-        for j in range(features):
-            # river's StandardScaler.learn_one (Welford), then transform_one; nothing for a nan.
-            value, before = rows[row, j], mean[j]
-            present = value == value
-            counts = present & counted[row]
-            count = learned[j] + 1.0
-            after = before + (value - before) / count
-            moved = (value - before) * (value - after) - variance[j]
-            spread = variance[j] + moved / count
-            after, spread = (after, spread) if counts else (before, variance[j])
-            learned[j] = count if counts else learned[j]
-            mean[j], variance[j] = after, spread
-            z = (value - after) / math.sqrt(spread)
-            z = z if spread != 0.0 else 0.0
-            term[j] = z / squash_limit if present else math.nan
-        for j in range(features):
-            term[j] = squash_limit * math.tanh(term[j])
-        for k in range(len(left)):
-            term[features + k] = term[left[k]] * term[right[k]]
+        learn_and_scale(
+            learned, mean, variance, left, right, squash_limit, rows[row], counted[row], term
+        )
         logit = 0.0
         for j in range(terms):
             logit += weight[j] * term[j] if term[j] == term[j] else 0.0

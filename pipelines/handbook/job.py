@@ -47,13 +47,23 @@ class Contender:
     settings: Settings
 
 
-def contenders(settings: Settings) -> list[Contender]:
-    """The model without and with its interactions; the last one's run is the job's own."""
-    linear = replace(settings, features=replace(settings.features, pairs=()))
-    return [
-        Contender("river baseline, linear", "-linear", linear),
-        Contender("river baseline, interactions", "", settings),
-    ]
+def contenders(baseline: Settings, chosen: Settings) -> list[Contender]:
+    """Each model without and with its interactions; the last one's run is the job's own.
+
+    Args:
+        baseline: settings of the river baseline, which is always there to compare with.
+        chosen: settings of the model that was asked for, possibly the same.
+    """
+    found = []
+    for settings in [baseline] + [chosen] * (chosen != baseline):
+        kind, is_last = settings.model.kind, settings == chosen
+        name = "river baseline" if kind == "baseline" else kind
+        linear = replace(settings, features=replace(settings.features, pairs=()))
+        found += [
+            Contender(f"{name}, linear", f"-{kind}-linear", linear),
+            Contender(f"{name}, interactions", "" if is_last else f"-{kind}", settings),
+        ]
+    return found
 
 
 def run_handbook(

@@ -12,8 +12,9 @@ from river import optim
 from scipy.special import expit, rel_entr
 
 from fraud_system.compiled import compiled
-from fraud_system.models.baseline import BaselineSettings, baseline, parts
+from fraud_system.models.baseline import BaselineSettings, baseline
 from fraud_system.models.fast_forward import fast_forward, read_state
+from fraud_system.models.pipeline import parts
 from fraud_system.models.scoring import Served, logit_of, sigmoid
 
 NAMES = list("abcdefgh")

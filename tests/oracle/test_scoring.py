@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from fraud_system.compiled import compiled
-from fraud_system.models.baseline import baseline, parts
+from fraud_system.models.baseline import baseline
 from fraud_system.models.fast_forward import fast_forward, read_state
+from fraud_system.models.pipeline import parts
 from fraud_system.models.scoring import Served, logit_of, sigmoid
 
 NAMES = ["a", "b", "constant", "gappy", "never"]

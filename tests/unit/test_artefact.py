@@ -21,9 +21,9 @@ from model_files import (
 from fraud_system.errors import ArtefactError
 from fraud_system.features.declaration import load_features
 from fraud_system.learner import Learner
-from fraud_system.models.artefact import BUCKETS, STATE, load_model, save_model
-from fraud_system.models.baseline import parts
-from fraud_system.models.fast_forward import fast_forward, read_state
+from fraud_system.models.artefact import BUCKETS, load_model, save_model
+from fraud_system.models.fast_forward import LearnerState, fast_forward, read_state
+from fraud_system.models.pipeline import parts
 from fraud_system.settings import Settings
 
 
@@ -64,7 +64,7 @@ def test_a_loaded_model_goes_on_learning_as_if_it_had_never_left(by_river):
 
 def test_what_the_files_say_is_what_was_learned():
     described = json.loads(FILES["model.json"])
-    assert described["learned_labels"] == described["optimizer_iterations"] == 200
+    assert described["learned_labels"] == 200
     assert described["weights_version"] == 2  # at first, and after every 70 labels
     assert described["learned_through_seq"] == 400
     assert [each["name"] for each in described["features"]] == list(NAMES)
@@ -76,7 +76,8 @@ def test_what_the_files_say_is_what_was_learned():
     assert described["pairs"] == [["log_amount", "log_amount"], ["log_amount", "numeric:age"]]
     assert Settings.from_described(described["settings"]) == SETTINGS
     arrays = load_model(FILES).arrays
-    assert set(arrays) == {*STATE, *BUCKETS}
+    assert set(arrays) == {*LearnerState._fields, "iterations", *BUCKETS}
+    assert arrays["iterations"].tolist() == [200]
     assert arrays["bucket_frauds"].tobytes() == LEARNER.buckets.frauds.tobytes()
     assert arrays["bucket_labels"][-1] > 190.0
 

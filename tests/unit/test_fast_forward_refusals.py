@@ -5,10 +5,11 @@ import pytest
 from river import linear_model, optim, preprocessing
 
 from fraud_system.errors import ConfigError, DataError
-from fraud_system.models.baseline import baseline, parts
+from fraud_system.models.baseline import baseline
 from fraud_system.models.columns import MAX_MAGNITUDE
 from fraud_system.models.fast_forward import fast_forward, read_state
 from fraud_system.models.interactions import Interactions
+from fraud_system.models.pipeline import parts
 from fraud_system.models.squash import Squash
 
 

@@ -13,6 +13,7 @@ from fraud_system.features.declaration import Entity, Feature, FeatureList, load
 from fraud_system.labels import LabelSettings
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
+from fraud_system.models.laplace import LaplaceSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.settings import Settings
 from fraud_system.strategies import LearningSettings
@@ -75,7 +76,9 @@ CHANGED = {
     (type(part).__name__, each.name): with_part(name, part, each.name)
     for name, part in PARTS.items()
     for each in dataclasses.fields(part)
+    if each.name != "kind"
 } | {
+    ("BaselineSettings", "kind"): dataclasses.replace(SETTINGS, model=LaplaceSettings()),
     ("Settings", "features"): with_features(features=LISTED.features[::-1]),
     ("Settings", "rules"): dataclasses.replace(SETTINGS, rules=RULES[::-1]),
     ("Settings", "labels"): dataclasses.replace(SETTINGS, labels=LabelSettings(maturity_s=60)),
