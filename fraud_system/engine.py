@@ -28,8 +28,9 @@ from fraud_system.features import state as feature_state
 from fraud_system.features.layout import compile_layout, compile_program, meetings
 from fraud_system.kernel import Core, Input, Output, Scratch
 from fraud_system.models.heuristic import rule_arrays
+from fraud_system.models.recalibration import IDENTITY
 from fraud_system.models.scoring import Served
-from fraud_system.publication import Publication
+from fraud_system.publication import ARRAYS, Publication
 from fraud_system.settings import Settings
 
 NO_LIMIT = np.iinfo(np.int64).max
@@ -99,6 +100,7 @@ class Engine:
                 left=np.ascontiguousarray(left),
                 right=np.ascontiguousarray(right),
                 squash_limit=np.array([settings.model.squash_limit]),
+                recalibration=IDENTITY.copy(),
                 rule_feature=rules.feature,
                 rule_above=rules.above,
                 rule_threshold=rules.threshold,
@@ -195,6 +197,7 @@ class Engine:
             deviation=np.array(publication.deviation),
             weight=np.array(publication.weight),
             intercept=np.array(publication.intercept),
+            recalibration=np.array(publication.recalibration),
             rates=np.array(publication.rates),
         )
         self._core = self._core._replace(served=served)
@@ -238,7 +241,7 @@ class Engine:
         core = self._core
         arrays: dict[str, NDArray[Any]] = {"clock": core.clock.copy()}
         arrays["settings"] = np.array([self.settings.fingerprint], "S64")
-        for name in ("mean", "deviation", "weight", "intercept", "rates"):
+        for name in ARRAYS:
             arrays[f"served.{name}"] = getattr(core.served, name).copy()
         for name, column in feature_state.to_arrays(core.features).items():
             arrays[f"features.{name}"] = column
@@ -334,6 +337,7 @@ class Engine:
             accepted=np.empty(n, np.int64),
             transaction_seq=np.empty(n, np.int64),
             features=np.empty((n, len(self.settings.features.features)), np.float32),
+            log_odds=np.empty(n),
             probability=np.empty(n),
             probability_model=np.empty(n),
             probability_heuristic=np.empty(n),
@@ -385,6 +389,7 @@ class Engine:
 
 DECISION_COLUMNS = (
     "features",
+    "log_odds",
     "probability",
     "probability_model",
     "probability_heuristic",

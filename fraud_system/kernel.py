@@ -116,7 +116,8 @@ class Output(NamedTuple):
     Args:
         status: (inputs,) ACCEPTED or why not.
         accepted: (transactions,) row of each accepted one.
-        transaction_seq, features, logit-free decision columns: in order of acceptance.
+        transaction_seq, features, log_odds (of the model, before recalibration) and the other decision
+            columns: in order of acceptance.
         label_seq, outcome: in order.
         tick_seq: in order.
         resolved_*: in order; `resolved` columns are seq, known_us, resolution, source, transaction_seq,
@@ -129,6 +130,7 @@ class Output(NamedTuple):
     accepted: NDArray[np.int64]
     transaction_seq: NDArray[np.int64]
     features: NDArray[np.float32]
+    log_odds: NDArray[np.float64]
     probability: NDArray[np.float64]
     probability_model: NDArray[np.float64]
     probability_heuristic: NDArray[np.float64]
@@ -264,9 +266,12 @@ def _take_transaction(
 def _decide(core: Any, out: Any, filled: int, amount: float, term: Any) -> int:
     """Score with the model and with plan B, serve one of them, choose the action."""
     row, rates = out.features[filled], core.served.rates
-    logit = logit_of(core.served, row, term)
+    log_odds = logit_of(core.served, row, term)
+    out.log_odds[filled] = log_odds
+    line = core.served.recalibration
+    calibrated = line[0] + line[1] * log_odds
     # Asked of the log odds: the sigmoid would make a plausible 0 or 1 of an infinite one.
-    model = sigmoid(logit) if math.isfinite(logit) else math.nan
+    model = sigmoid(calibrated) if math.isfinite(calibrated) else math.nan
     heuristic = rates[bucket_of(core.served, row)]
     out.probability_model[filled] = model
     out.probability_heuristic[filled] = heuristic

@@ -23,6 +23,7 @@ from fraud_system.models.heuristic import (
     rule_arrays,
 )
 from fraud_system.models.online import model_arrays, new_model, restore_model, weights_of
+from fraud_system.models.recalibration import Recalibration
 from fraud_system.models.scoring import Served
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
@@ -52,6 +53,7 @@ class Learner:
         self.model = new_model(
             replace(settings.model, prevalence=sampled_rate), settings.features.pairs
         )
+        self.recalibration = Recalibration(settings.recalibration)
         self.buckets: Buckets = empty_buckets(len(settings.rules), settings.model.prevalence)
         self.version = -1
         self.resolved_since = 0
@@ -127,6 +129,7 @@ class Learner:
         rows = logged.column("rows", examples.ordinal)
         learn_rates(self.buckets, self._rules, rows, curve, target, self.settings.memory_labels)
         self.learned_labels += int(np.count_nonzero(curve))
+        self.recalibration.learn(logged.column("log_odds", examples.ordinal), curve, target)
         if learning.keep_legitimate < 1.0:
             key = logged.column("key", examples.ordinal)
             examples = sampled(examples, key, learning.keep_legitimate)
@@ -147,6 +150,7 @@ class Learner:
             deviation=weights.deviation,
             weight=weights.weight,
             intercept=weights.intercept + logit_shift(self.settings.learning.keep_legitimate),
+            recalibration=self.recalibration.line(),
             rates=rates_of(self.buckets),
         )
 
@@ -168,6 +172,7 @@ class Learner:
         arrays |= {
             f"model.{name}": column for name, column in model_arrays(self.model, self.names).items()
         }
+        arrays |= {f"recalibration.{n}": a for n, a in self.recalibration.to_arrays().items()}
         arrays |= {f"strategy.{n}": a for n, a in self.strategy.to_arrays().items()}
         return arrays | {f"logged.{n}": a for n, a in self._logged.to_arrays().items()}
 
@@ -195,6 +200,7 @@ class Learner:
         learner.buckets.frauds[:] = arrays["bucket_frauds"]
         restore_model(learner.model, learner.names, part("model"))
         learner.read_through_seq = progress[4]
+        learner.recalibration.restore(part("recalibration"))
         learner.strategy.restore(part("strategy"))
         learner._logged.restore(part("logged"))
         return learner
@@ -212,6 +218,7 @@ def _rules_only(settings: Settings) -> Served:
         left=no_index,
         right=no_index,
         squash_limit=none,
+        recalibration=none,
         rule_feature=rules.feature,
         rule_above=rules.above,
         rule_threshold=rules.threshold,

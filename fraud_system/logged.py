@@ -13,6 +13,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "seq": np.int64,
     "key": np.uint64,
     "probability": np.float64,
+    "log_odds": np.float64,
     "propensity": np.float64,
 }
 
@@ -42,7 +43,7 @@ class LoggedFeatures:
         """The next transactions, in ledger order.
 
         The probability is the model's (whatever was served); where it gave none, the served one. A
-        propensity that was not logged is 1.
+        propensity that was not logged is 1; log odds that were not logged are nan.
         """
         model = decisions["probability_model"]
         self._append(
@@ -52,6 +53,7 @@ class LoggedFeatures:
                 "seq": transactions["seq"],
                 "key": transactions["transaction_key"],
                 "probability": np.where(np.isfinite(model), model, decisions["probability"]),
+                "log_odds": decisions.get("log_odds", np.full(len(model), np.nan)),
                 "propensity": decisions.get("propensity", np.ones(len(model))),
             }
         )
@@ -72,7 +74,8 @@ class LoggedFeatures:
             raise _out_of_place()
 
     def column(self, name: str, ordinal: NDArray[np.int64]) -> NDArray[Any]:
-        """(n, ...) of a column: `rows` (features), `known_us`, `seq`, `key`, `probability` or `propensity`.
+        """(n, ...) of a column: `rows` (features), `known_us`, `seq`, `key`, `probability`,
+        `log_odds` or `propensity`.
 
         Raises:
             ArtefactError: a transaction is not held (any more): never another one's values.

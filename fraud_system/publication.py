@@ -15,7 +15,7 @@ from fraud_system.events import Table
 from fraud_system.settings import Settings
 
 Floats = NDArray[np.float64]
-ARRAYS = ("mean", "deviation", "weight", "intercept", "rates")
+ARRAYS = ("mean", "deviation", "weight", "intercept", "recalibration", "rates")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Publication:
         mean, deviation: (d,) of the scaler.
         weight: (d + k,).
         intercept: (1,).
+        recalibration: (2,) offset and slope.
         rates: (r + 2,) of the heuristic's buckets.
     """
 
@@ -39,6 +40,7 @@ class Publication:
     deviation: Floats
     weight: Floats
     intercept: Floats
+    recalibration: Floats
     rates: Floats
 
     def check_fits(self, settings: Settings) -> None:
@@ -49,6 +51,7 @@ class Publication:
             "deviation": size,
             "weight": size + pairs,
             "intercept": 1,
+            "recalibration": 2,
             "rates": len(settings.rules) + 2,
         }
         for name, length in shapes.items():

@@ -36,6 +36,7 @@ take the names of columns, the label times and the limits from here and from now
     prevalence = 0.005               # first guess of the fraud rate
     publish_every_labels = 1000
     features = "features.toml"       # a feature list of one's own
+    recalibrate = false              # learn a line through the log odds that were served
     [learning]                       # optional: what is learned when
     strategy = "mature"              # mature, fake_negative_weighted or delay_matched
     keep_legitimate = 1.0            # share of legitimate transactions that the model learns from
@@ -225,7 +226,7 @@ _SECTIONS: dict[str, list[str] | None] = {
     "labels": ["delay_s", "source", "maturity_s", "horizon_s", "orphan_wait_s"],
     "limits": ["max_bad_share", "max_unknown_label_share", "max_lateness_s", "max_ahead_s"],
     "policy": list(POLICY_RANGES),
-    "model": ["prevalence", "features", "publish_every_labels"],
+    "model": ["prevalence", "features", "publish_every_labels", "recalibrate"],
     "learning": ["strategy", *LEARNING_RANGES],
 }
 
@@ -283,6 +284,7 @@ def _model(given: Section) -> dict[str, Any]:
     model: dict[str, Any] = {
         "prevalence": given.number("prevalence", 0.005, 1e-6, 1 - 1e-6),
         "publish_every_labels": given.whole("publish_every_labels", 1000),
+        "recalibrate": given.flag("recalibrate", False),
     }
     if "features" in given.given:
         model["features"] = given.text("features")

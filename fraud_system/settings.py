@@ -16,6 +16,7 @@ from fraud_system.labels import LabelSettings
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
 from fraud_system.models.online import MODELS, ModelSettings
+from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.strategies.settings import LearningSettings
 
@@ -33,6 +34,7 @@ class Settings:
         labels: the joiner's clocks.
         costs: of the policy.
         model: which model, and how it learns.
+        recalibration: the line through its log odds.
         learning: what is learned when.
         publish_every_labels: weights are published after every so many resolved labels.
         memory_labels: the heuristic's buckets remember about this many labels each.
@@ -48,6 +50,7 @@ class Settings:
     labels: LabelSettings = field(default_factory=LabelSettings)
     costs: PolicyCosts = field(default_factory=PolicyCosts)
     model: ModelSettings = field(default_factory=BaselineSettings)
+    recalibration: RecalibrationSettings = field(default_factory=RecalibrationSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     publish_every_labels: int = 1_000
     memory_labels: float = 50_000.0
@@ -174,5 +177,6 @@ def _nested(given: dict[str, Any]) -> dict[str, Any]:
         "labels": LabelSettings(**given["labels"]),
         "costs": PolicyCosts(**given["costs"]),
         "model": MODELS[given["model"]["kind"]](**given["model"]),
+        "recalibration": RecalibrationSettings(**given["recalibration"]),
         "learning": LearningSettings(**given["learning"]),
     }

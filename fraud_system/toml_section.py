@@ -82,6 +82,13 @@ class Section:
             raise self.error(key, problem, f'write {key} = ["..."]')
         return tuple(value)
 
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        value = self.given.get(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, f"must be true or false, not {value!r}", f"{key} = true")
+        return value
+
     def whole(self, key: str, default: int, least: int = 1, most: int = 2**31 - 1) -> int:
         """A whole number from `least` to `most` (as seconds: 68 years), both allowed."""
         value = self.given.get(key, default)

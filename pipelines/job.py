@@ -127,6 +127,7 @@ def _described(
             "policy": asdict(settings.costs),
             "labels": asdict(settings.labels),
             "model": asdict(settings.model),
+            "recalibration": asdict(settings.recalibration),
             "learning": asdict(settings.learning),
             "publish_every_labels": settings.publish_every_labels,
             "features": len(settings.features.names),

@@ -7,6 +7,7 @@ from fraud_system.features.declaration import load_features
 from fraud_system.labels import LabelSettings
 from fraud_system.models.heuristic import load_rules
 from fraud_system.models.online import MODELS
+from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.schema import Schema, load_schema
 from fraud_system.settings import Settings
@@ -55,6 +56,7 @@ def settings_of(schema: Schema, beside: Path | None = None, model: str = "baseli
         ),
         costs=PolicyCosts(**schema.policy),
         model=MODELS[model](prevalence=schema.model["prevalence"]),
+        recalibration=RecalibrationSettings(enabled=schema.model["recalibrate"]),
         learning=schema.learning,
         publish_every_labels=schema.model["publish_every_labels"],
         max_lateness_s=schema.limits.max_lateness_s,

@@ -25,6 +25,7 @@ class Served(NamedTuple):
         intercept: (1,).
         left, right: (k,) sides of each pair.
         squash_limit: (1,).
+        recalibration: (2,) offset and slope, see `recalibration`.
         rule_feature, rule_above, rule_threshold: (r, most conditions) of the heuristic; feature -1 ends
             a rule.
         rates: (r + 2,) fraud rate of each rule's bucket, of "no rule", and of everything.
@@ -37,6 +38,7 @@ class Served(NamedTuple):
     left: Ints
     right: Ints
     squash_limit: Floats
+    recalibration: Floats
     rule_feature: Ints
     rule_above: NDArray[np.bool_]
     rule_threshold: Floats

@@ -40,6 +40,7 @@ def served_of(model):
         left=state.left,
         right=state.right,
         squash_limit=np.array([parts(model)[1].limit]),
+        recalibration=np.array([0.0, 1.0]),
         rule_feature=np.zeros((0, 4), np.int64),
         rule_above=np.zeros((0, 4), np.bool_),
         rule_threshold=np.zeros((0, 4)),

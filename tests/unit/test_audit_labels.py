@@ -59,6 +59,7 @@ def four_transactions() -> Evidence:
         deviation=np.array([1.0, 0.3]),
         weight=np.array([1.0, 0.5]),
         intercept=np.array([-4.0]),
+        recalibration=np.array([0.0, 1.0]),
         rates=np.zeros(2),
     )
     features = np.array([[5.0, 1.0], [2.0, 0.0], [4.0, 1.0], [3.0, 0.0]], np.float32)

@@ -35,6 +35,7 @@ def served_of(rules, names=NAMES):
         left=no_index,
         right=no_index,
         squash_limit=none,
+        recalibration=np.array([0.0, 1.0]),
         rule_feature=arrays.feature,
         rule_above=arrays.above,
         rule_threshold=arrays.threshold,

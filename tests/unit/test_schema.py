@@ -50,6 +50,7 @@ margin_share = 0.05
 [model]
 prevalence = 0.01
 publish_every_labels = 50
+recalibrate = true
 features = "mine/features.toml"
 """
 
@@ -68,6 +69,7 @@ def test_everything_given_is_taken_over() -> None:
     assert schema.model == {
         "prevalence": 0.01,
         "publish_every_labels": 50,
+        "recalibrate": True,
         "features": "mine/features.toml",
     }
 
@@ -80,7 +82,11 @@ def test_what_is_left_out_has_a_sensible_value() -> None:
     assert schema.labels == LabelTimes(None, "chargeback", 30 * 86_400, 60 * 86_400, 86_400)
     assert schema.limits == Limits(0.01, 86_400, 300, 0.5)
     assert schema.policy == {}
-    assert schema.model == {"prevalence": 0.005, "publish_every_labels": 1000}
+    assert schema.model == {
+        "prevalence": 0.005,
+        "publish_every_labels": 1000,
+        "recalibrate": False,
+    }
 
 
 def test_defaults_of_the_classes_are_those_of_the_file() -> None:
@@ -161,6 +167,7 @@ def test_the_edges_of_what_the_label_times_may_be(
         ("margin_share = 0.05", "margin_share = 5", "policy.margin_share", "from 0 to 1", "e.g."),
         ("prevalence = 0.01", "prevalence = 0", "model.prevalence", "from 1e-06", "0.005"),
         ("= 50", "= 0", "model.publish_every_labels", "from 1", "1000"),
+        ("recalibrate = true", "recalibrate = 1", "model.recalibrate", "true or false", "= true"),
         ('"mine/features.toml"', "[]", "model.features", "must be text", "features"),
     ],
 )

@@ -14,6 +14,7 @@ from fraud_system.labels import LabelSettings
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
 from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.settings import Settings
 from fraud_system.strategies import LearningSettings
@@ -71,19 +72,30 @@ def with_entity(**changes):
     return with_features(entities=(changed, LISTED.entities[1]))
 
 
-PARTS = {"labels": SETTINGS.labels, "costs": SETTINGS.costs, "model": SETTINGS.model}
+PARTS = {
+    "labels": SETTINGS.labels,
+    "costs": SETTINGS.costs,
+    "model": SETTINGS.model,
+    "recalibration": SETTINGS.recalibration,
+}
 CHANGED = {
     (type(part).__name__, each.name): with_part(name, part, each.name)
     for name, part in PARTS.items()
     for each in dataclasses.fields(part)
-    if each.name != "kind"
+    if each.name not in ("kind", "enabled")
 } | {
+    ("RecalibrationSettings", "enabled"): dataclasses.replace(
+        SETTINGS, recalibration=RecalibrationSettings(enabled=True)
+    ),
     ("BaselineSettings", "kind"): dataclasses.replace(SETTINGS, model=LaplaceSettings()),
     ("Settings", "features"): with_features(features=LISTED.features[::-1]),
     ("Settings", "rules"): dataclasses.replace(SETTINGS, rules=RULES[::-1]),
     ("Settings", "labels"): dataclasses.replace(SETTINGS, labels=LabelSettings(maturity_s=60)),
     ("Settings", "costs"): dataclasses.replace(SETTINGS, costs=PolicyCosts(fee=0.0)),
     ("Settings", "model"): dataclasses.replace(SETTINGS, model=BaselineSettings(prevalence=0.1)),
+    ("Settings", "recalibration"): dataclasses.replace(
+        SETTINGS, recalibration=RecalibrationSettings(True, memory_labels=10.0)
+    ),
     ("Settings", "learning"): dataclasses.replace(
         SETTINGS, learning=LearningSettings("delay_matched")
     ),
@@ -129,7 +141,7 @@ NO_PART = {("FeatureList", "left_out")}
 
 def test_every_field_of_every_part_is_in_the_fingerprint():
     kinds = (Settings, FeatureList, Entity, Feature, Rule, LabelSettings, PolicyCosts)
-    kinds = (*kinds, BaselineSettings, LearningSettings)
+    kinds = (*kinds, BaselineSettings, LearningSettings, RecalibrationSettings)
     every = {(k.__name__, f.name) for k in kinds for f in dataclasses.fields(k)}
     assert set(CHANGED) == every - NO_PART
     fingerprints = {SETTINGS.fingerprint} | {each.fingerprint for each in CHANGED.values()}
