@@ -27,7 +27,7 @@ from fraud_system.compiled import borrowing, compiled
 from fraud_system.models.scoring import sigmoid
 
 Floats = NDArray[np.float64]
-SEARCH_STEPS = 40  # of the line search; the bracket halves at least every second one
+SEARCH_STEPS = 100  # of the line search; ten are already unusual
 LONGEST_STEP = 8.0  # times the Newton step
 MAX_WEIGHT = 1e6  # of a standardised term: beyond it a model has run away, not learned
 
@@ -229,8 +229,12 @@ def _solve(factor: Any, vector: Any) -> None:
 
 @borrowing
 def _line_search(curve: Any, target: Any, logit: Any, change: Any, quadratic: float) -> float:
-    """How many times the step to go: Newton's method along it, kept within a shrinking bracket."""
-    least, most, length = 0.0, LONGEST_STEP, 1.0
+    """How many times the step to go: Newton's method along it, kept within a shrinking bracket.
+
+    Where Newton's steps do not halve, they may go to and fro between the ends of the bracket for ever (one
+    fraud that is a great surprise does it): then the bracket is halved instead.
+    """
+    least, most, length, moved = 0.0, LONGEST_STEP, 1.0, LONGEST_STEP
     for _ in range(SEARCH_STEPS):
         slope, bend = length * quadratic, quadratic
         for row in range(len(logit)):
@@ -242,9 +246,10 @@ def _line_search(curve: Any, target: Any, logit: Any, change: Any, quadratic: fl
         else:
             least = length
         nearer = length - slope / bend if bend > 0.0 else least
-        if not least < nearer < most:
+        if not least < nearer < most or abs(nearer - length) > 0.5 * moved:
             nearer = 0.5 * (least + most)
-        if abs(nearer - length) <= 1e-9 * length:
+        moved = abs(nearer - length)
+        if moved <= 1e-9 * length:
             return nearer
         length = nearer
     return length

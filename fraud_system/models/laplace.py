@@ -181,16 +181,17 @@ class LaplaceRegression(base.MiniBatchClassifier):
         """Keep the terms in this order, the new ones among them at their prior.
 
         Raises:
-            ConfigError: a term was learned that is not among them.
+            ConfigError: a term was learned that is not among them; nothing has changed then.
         """
-        self.know(names)
         if list(self.positions) == names:
             return
-        strange = [name for name in self.positions if name not in set(names)]
+        given = set(names)
+        strange = [name for name in self.positions if name not in given]
         if strange:
             raise ConfigError(
                 f"the model knows {strange[0]!r}", field="names", fix="give all its features"
             )
+        self.know(names)
         order = np.array([0, *(self.positions[name] for name in names)])
         whole = np.triu(self.gaussian.precision) + np.triu(self.gaussian.precision, 1).T
         precision = np.triu(whole[np.ix_(order, order)])
