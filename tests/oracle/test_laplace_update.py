@@ -210,7 +210,6 @@ def test_many_labels_end_near_the_weights_of_scikit_learn(seed, block_labels, mu
     best = fitted.coef_[0] * np.array([stretch, *[1.0] * 6])
     deviation = np.sqrt(np.diag(np.linalg.inv(symmetric(gaussian.precision))))
     off = np.abs(gaussian.mean - best) / deviation
-    print(block_labels, off.max())
     assert off.max() < multiple
     assert np.abs(best - truth).max() / deviation.min() < 6.0
 
@@ -224,7 +223,6 @@ def test_the_deviations_of_the_weights_are_those_of_statsmodels():
     gaussian = learned(model, rows, is_fraud)
     covariance = np.linalg.inv(symmetric(gaussian.precision))
     fitted = sm.Logit(is_fraud, rows).fit(disp=False)
-    print(np.diag(covariance) / np.diag(fitted.cov_params()))
     np.testing.assert_allclose(np.diag(covariance), np.diag(fitted.cov_params()), rtol=0.1)
     for row in rows[:5]:
         x = {f"f{place}": value for place, value in enumerate(row[1:])}
