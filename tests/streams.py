@@ -32,6 +32,8 @@ from fraud_system.labels import LabelSettings
 from fraud_system.learner import Learner
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
+from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.models.online import ModelSettings
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
@@ -39,6 +41,11 @@ from pipelines.system_settings import SCHEMAS, read_schema, settings_of
 MATURITY_S, HORIZON_S, ORPHAN_WAIT_S, SILENCE_S = 100, 300, 50, 70
 TINY_LABELS = LabelSettings(MATURITY_S, HORIZON_S, ORPHAN_WAIT_S, SILENCE_S)
 MICROSECOND_S = 1e-6
+# A publication falls into the middle of a block of laplace, and so does a snapshot.
+MODELS: dict[str, ModelSettings] = {
+    "baseline": BaselineSettings(),
+    "laplace": LaplaceSettings(block_labels=40),
+}
 
 TINY_FEATURES = """
 interactions = [["log_amount", "fraud_count:card:1d"]]

@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from streams import cut, digest, fold_all, simulated_arrivals, simulated_settings, tiny_settings
+from streams import (
+    MODELS,
+    cut,
+    digest,
+    fold_all,
+    simulated_arrivals,
+    simulated_settings,
+    tiny_settings,
+)
 
 from fraud_system import replay
 from fraud_system.engine import Engine
@@ -17,9 +25,9 @@ from fraud_system.errors import ArtefactError, ReplayMismatch
 from fraud_system.events import Arrivals, Frame
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger, MemoryLedger, SqliteLedger
+from fraud_system.settings import Settings
 
 TESTS = Path(__file__).parent.parent
-SETTINGS = simulated_settings()
 EVENTS = 900
 
 
@@ -27,6 +35,8 @@ class Whole(NamedTuple):
     """A run that was never interrupted.
 
     Args:
+        model: its name in `MODELS`.
+        settings: its settings.
         stream: its inputs.
         accepted: positions of the inputs that are in the ledger, in order.
         frames: its ledger.
@@ -34,6 +44,8 @@ class Whole(NamedTuple):
         states: of both states alone.
     """
 
+    model: str
+    settings: Settings
     stream: Arrivals
     accepted: np.ndarray
     frames: list[Frame]
@@ -41,14 +53,17 @@ class Whole(NamedTuple):
     states: str
 
 
-@pytest.fixture(scope="module")
-def whole() -> Whole:
+@pytest.fixture(scope="module", params=MODELS)
+def whole(request: pytest.FixtureRequest) -> Whole:
+    settings = simulated_settings(model=MODELS[request.param])
     stream, ledger = simulated_arrivals(EVENTS), MemoryLedger()
-    engine, learner = replay.start(SETTINGS, ledger)
+    engine, learner = replay.start(settings, ledger)
     for _ in replay.run(engine, learner, ledger, cut(stream, [90])):
         pass
-    _, status = fold_all(Engine(SETTINGS), stream)
+    _, status = fold_all(Engine(settings), stream)
     return Whole(
+        request.param,
+        settings,
         stream,
         np.flatnonzero(status == 0),
         list(ledger.frames()),
@@ -63,9 +78,9 @@ def ledger_of(frames: list[Frame]) -> MemoryLedger:
     return ledger
 
 
-def unread() -> tuple[Engine, Learner]:
+def unread(settings: Settings) -> tuple[Engine, Learner]:
     """Two folds before the first frame."""
-    engine, learner = Engine(SETTINGS), Learner(SETTINGS)
+    engine, learner = Engine(settings), Learner(settings)
     learner.first_publication()
     return engine, learner
 
@@ -75,7 +90,7 @@ def go_on(whole: Whole, ledger: Ledger, sizes: list[int]) -> str:
 
     Those that are older than the engine's time had been refused: every other one is in the ledger.
     """
-    engine, learner = replay.recover(SETTINGS, ledger)
+    engine, learner = replay.recover(whole.settings, ledger)
     inputs = sum(
         len(frame.tables[name]["seq"])
         for frame in ledger.frames()
@@ -98,16 +113,18 @@ def test_after_a_crash_at_any_append(whole: Whole) -> None:
         assert go_on(whole, ledger_of(whole.frames[:kept]), [70, 11, 300]) == whole.digest, kept
 
 
-def test_an_empty_ledger_recovers_to_a_start() -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_an_empty_ledger_recovers_to_a_start(model: str) -> None:
+    settings = simulated_settings(model=MODELS[model])
     ledger, started = MemoryLedger(), MemoryLedger()
-    recovered = replay.recover(SETTINGS, ledger)
-    assert digest(ledger, *recovered) == digest(started, *replay.start(SETTINGS, started))
+    recovered = replay.recover(settings, ledger)
+    assert digest(ledger, *recovered) == digest(started, *replay.start(settings, started))
     assert ledger.last_seq == 1
 
 
 def test_a_snapshot_after_any_frame_and_a_crash_right_there(whole: Whole) -> None:
     """Also between a frame that makes a publication due and the frame of the publication."""
-    engine, learner = unread()
+    engine, learner = unread(whole.settings)
     between = 0
     for kept, frame in enumerate(whole.frames, start=1):
         engine.refold(frame)
@@ -120,7 +137,7 @@ def test_a_snapshot_after_any_frame_and_a_crash_right_there(whole: Whole) -> Non
 
 
 def test_a_snapshot_after_any_frame_and_the_whole_tail(whole: Whole) -> None:
-    engine, learner = unread()
+    engine, learner = unread(whole.settings)
     for kept, frame in enumerate(whole.frames, start=1):
         engine.refold(frame)
         learner.fold(frame)
@@ -128,7 +145,7 @@ def test_a_snapshot_after_any_frame_and_the_whole_tail(whole: Whole) -> None:
             ledger = ledger_of(whole.frames[:kept])
             replay.save_snapshot(engine, learner, ledger)
             ledger.append(whole.frames[kept:])
-            recovered = replay.recover(SETTINGS, ledger)
+            recovered = replay.recover(whole.settings, ledger)
             assert digest(MemoryLedger(), *recovered) == whole.states, kept
 
 
@@ -136,7 +153,7 @@ def test_a_snapshot_after_any_frame_and_the_whole_tail(whole: Whole) -> None:
 def test_engine_and_learner_may_have_snapshots_at_different_places(
     whole: Whole, engine_at: int, learner_at: int
 ) -> None:
-    engine, learner = unread()
+    engine, learner = unread(whole.settings)
     ledger = ledger_of(whole.frames)
     for frame in whole.frames[:engine_at]:
         engine.refold(frame)
@@ -148,7 +165,7 @@ def test_engine_and_learner_may_have_snapshots_at_different_places(
         found = one_of_them.latest_snapshot(name)
         assert found is not None
         ledger.save_snapshot(name, *found)
-    recovered = replay.recover(SETTINGS, ledger)
+    recovered = replay.recover(whole.settings, ledger)
     assert digest(MemoryLedger(), *recovered) == whole.states
 
 
@@ -159,20 +176,20 @@ def test_a_snapshot_of_another_release_is_passed_over(
     ledger = ledger_of(whole.frames)
     for name in ("engine", "learner"):
         ledger.save_snapshot(name, ledger.last_seq, arrays)
-    assert digest(MemoryLedger(), *replay.recover(SETTINGS, ledger)) == whole.states
+    assert digest(MemoryLedger(), *replay.recover(whole.settings, ledger)) == whole.states
 
 
 def test_a_snapshot_is_the_same_after_a_round_trip(whole: Whole) -> None:
-    engine, learner = replay.recover(SETTINGS, ledger_of(whole.frames[:20]))
+    engine, learner = replay.recover(whole.settings, ledger_of(whole.frames[:20]))
     again = (
-        Engine.from_arrays(SETTINGS, engine.to_arrays()),
-        Learner.from_arrays(SETTINGS, learner.to_arrays()),
+        Engine.from_arrays(whole.settings, engine.to_arrays()),
+        Learner.from_arrays(whole.settings, learner.to_arrays()),
     )
     assert digest(MemoryLedger(), *again) == digest(MemoryLedger(), engine, learner)
 
 
 def test_nothing_is_recovered_under_other_settings(whole: Whole) -> None:
-    engine, learner = replay.recover(SETTINGS, ledger_of(whole.frames[:9]))
+    engine, learner = replay.recover(whole.settings, ledger_of(whole.frames[:9]))
     with pytest.raises(ArtefactError, match="other settings"):
         Engine.from_arrays(tiny_settings(), engine.to_arrays())
     with pytest.raises(ArtefactError, match="other settings"):
@@ -184,10 +201,11 @@ def test_nothing_is_recovered_under_other_settings(whole: Whole) -> None:
 PREAMBLE = f"""
 import os, signal, sys
 sys.path.insert(0, {str(TESTS)!r})
-from streams import cut, digest, simulated_arrivals, simulated_settings
+from streams import MODELS, cut, digest, simulated_arrivals, simulated_settings
 from fraud_system import replay
 from fraud_system.ledger import MemoryLedger, SqliteLedger
-settings, stream = simulated_settings(), simulated_arrivals({EVENTS})
+settings = simulated_settings(model=MODELS[sys.argv[1]])
+stream = simulated_arrivals({EVENTS})
 """
 
 RUN = """
@@ -199,7 +217,7 @@ print(digest(ledger, engine, learner))
 """
 
 CRASH = """
-ledger = SqliteLedger(sys.argv[1])
+ledger = SqliteLedger(sys.argv[2])
 engine, learner = replay.start(settings, ledger)
 batches = replay.run(engine, learner, ledger, cut(stream, [100]))
 for number, _ in enumerate(batches):
@@ -217,14 +235,14 @@ def in_another_process(code: str, *arguments: str, seed: str) -> "subprocess.Com
 
 
 def test_another_process_with_other_batches_gives_the_same_bytes(whole: Whole) -> None:
-    done = in_another_process(RUN, seed="12345")
+    done = in_another_process(RUN, whole.model, seed="12345")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == whole.digest
 
 
 def test_a_killed_process_is_carried_on_by_another(whole: Whole, tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    done = in_another_process(CRASH, str(path), seed="7")
+    done = in_another_process(CRASH, whole.model, str(path), seed="7")
     assert done.returncode == -signal.SIGKILL, done.stderr
     with SqliteLedger(path) as ledger:
         assert ledger.latest_snapshot("engine") is not None

@@ -1,6 +1,7 @@
 """`verify` accepts a good ledger, and finds and names whatever has been changed in it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from fraud_system import replay
 from fraud_system.errors import ReplayMismatch
 from fraud_system.events import Frame, Resolution, Scorer, Table
 from fraud_system.ledger import MemoryLedger
+from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.settings import Settings
 
 SETTINGS = tiny_settings(publish_every_labels=20)
 
@@ -18,6 +21,10 @@ SETTINGS = tiny_settings(publish_every_labels=20)
 @pytest.fixture(scope="module")
 def good() -> list[Frame]:
     """About forty frames with every kind of table."""
+    return recorded(SETTINGS)
+
+
+def recorded(settings: Settings) -> list[Frame]:
     draw = np.random.default_rng(4)
     lines = [fraud(0, "never comes")]
     for at in range(200):
@@ -28,7 +35,7 @@ def good() -> list[Frame]:
             lines.append(message(at * 2.0 + 0.5, f"{'abcdefgh'[about % 8]}{about}"))
     lines.append(tick(700))
     ledger = MemoryLedger()
-    engine, learner = replay.start(SETTINGS, ledger)
+    engine, learner = replay.start(settings, ledger)
     for number, _ in enumerate(replay.run(engine, learner, ledger, arrivals_of(lines).batches(13))):
         if number in (8, 12):
             mode = Scorer.HEURISTIC if number == 8 else Scorer.MODEL
@@ -78,6 +85,19 @@ def one_ulp(table: str, column: str) -> Callable[[dict[str, Table]], None]:
         array.flat[-1] = np.nextafter(array.flat[-1], np.array(9, array.dtype))
 
     return change
+
+
+def test_a_ledger_of_laplace_is_accepted_and_a_changed_weight_found() -> None:
+    """Publications every 20 labels, blocks of 7."""
+    settings = replace(SETTINGS, model=LaplaceSettings(block_labels=7))
+    frames = recorded(settings)
+    seen = list(replay.verify(settings, ledger_of(frames)))
+    assert seen == [frame.last_seq for frame in frames]
+    weights = [f.tables["published"]["weight"] for f in frames if "published" in f.tables]
+    assert np.count_nonzero(weights[-1]) > 2
+    bad = changed(frames, holding(frames, "published"), one_ulp("published", "weight"))
+    with pytest.raises(ReplayMismatch, match=r"published\.weight was"):
+        list(replay.verify(settings, ledger_of(bad)))
 
 
 def put(table: str, column: str, value: Any) -> Callable[[dict[str, Table]], None]:
