@@ -33,21 +33,21 @@ $(BENCH): requirements-bench.lock $(READY)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
 	@touch $(BENCH)
 
-run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.html   [SEED=1 DAYS=120 MODEL=baseline OUT=runs/demo]
+run: $(READY) ## the main job on a simulated stream; leaves runs/demo/report.html   [SEED=1 DAYS=120 MODEL=laplace OUT=runs/demo]
 	@$(BIN)/python -m pipelines run $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) \
-	  --model $(or $(MODEL),baseline) --out "$(or $(OUT),runs/demo)"
+	  --model $(or $(MODEL),laplace) --out "$(or $(OUT),runs/demo)"
 
 schema: $(READY) ## guess a schema from what a file holds, to be corrected by hand   DATA=f [OUT=f.toml]
 	@$(BIN)/python -m pipelines schema --data "$(DATA)" $(if $(OUT),--out "$(OUT)")
 
-train: $(READY) ## the main job on your own file or folder   DATA=f SCHEMA=s [LABELS=f OUT=dir MODEL=baseline]
+train: $(READY) ## the main job on your own file or folder   DATA=f SCHEMA=s [LABELS=f OUT=dir MODEL=laplace]
 	@test -n "$(DATA)" && test -n "$(SCHEMA)" || { echo "error: say DATA=file SCHEMA=file.toml (make schema writes one)"; exit 2; }
 	@$(BIN)/python -m pipelines train --data "$(DATA)" --schema "$(SCHEMA)" $(if $(LABELS),--labels "$(LABELS)") \
-	  --out "$(or $(OUT),runs/train)" --model $(or $(MODEL),baseline)
+	  --out "$(or $(OUT),runs/train)" --model $(or $(MODEL),laplace)
 
 handbook: $(READY) ## the Handbook's stream by its own protocol, beside its published figures   DATA=f [FOLDS=choice: earlier weeks only]
 	@test -n "$(DATA)" || { echo "error: say DATA=file"; exit 2; }
-	@$(BIN)/python -m pipelines handbook --data "$(DATA)" --model $(or $(MODEL),baseline) \
+	@$(BIN)/python -m pipelines handbook --data "$(DATA)" --model $(or $(MODEL),laplace) \
 	  --folds $(or $(FOLDS),test)
 
 evaluate: $(READY) ## metrics.json and report.html again, from a run's other files   RUN=dir

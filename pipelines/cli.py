@@ -17,7 +17,7 @@ from typing import NoReturn
 import numpy as np
 
 from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError
-from fraud_system.models.online import MODELS
+from fraud_system.models.online import DEFAULT_MODEL, MODELS
 from fraud_system.schema import Schema
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.label_files import read_labels
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, default=1)
     run.add_argument("--days", type=int, help="length of the stream")
     run.add_argument("--scenario", choices=sorted(SCENARIOS), default="demo")
-    run.add_argument("--model", choices=sorted(MODELS), default="baseline")
+    run.add_argument("--model", choices=sorted(MODELS), default=DEFAULT_MODEL)
     run.add_argument("--out", type=Path, default=Path("runs/demo"))
     run.set_defaults(job=_run)
     schema = commands.add_parser("schema", help="guess a schema from what a file holds")
@@ -74,12 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=_path, required=True, help="file or folder of transactions")
     train.add_argument("--schema", type=_path, required=True, help="TOML that names its columns")
     train.add_argument("--labels", type=Path, help="file of labels")
-    train.add_argument("--model", choices=sorted(MODELS), default="baseline")
+    train.add_argument("--model", choices=sorted(MODELS), default=DEFAULT_MODEL)
     train.add_argument("--out", type=Path, default=Path("runs/train"))
     train.set_defaults(job=_train)
     book = commands.add_parser("handbook", help="the Handbook's stream, by its own protocol")
     book.add_argument("--data", type=_path, required=True, help="the Handbook's transactions")
-    book.add_argument("--model", choices=sorted(MODELS), default="baseline")
+    book.add_argument("--model", choices=sorted(MODELS), default=DEFAULT_MODEL)
     book.add_argument("--folds", choices=("test", "choice"), default="test")
     book.add_argument(
         "--out", type=Path, help="by default runs/handbook, and -choice for those folds"
@@ -198,7 +198,7 @@ def _handbook(given: argparse.Namespace) -> None:
     out = given.out or Path("runs") / target
     schema = read_schema(SCHEMAS / "handbook.toml")
     settings = settings_of(schema, model=given.model)
-    online = contenders(settings_of(schema), settings)
+    online = contenders(settings_of(schema, model="baseline"), settings)
     for each in online:
         check_out(out.with_name(out.name + each.suffix))
     stream = earlier(_stream_of_file(given.data, None, schema), folds.before, settings)

@@ -6,7 +6,7 @@ from fraud_system.errors import ConfigError
 from fraud_system.features.declaration import load_features
 from fraud_system.labels import LabelSettings
 from fraud_system.models.heuristic import load_rules
-from fraud_system.models.online import MODELS
+from fraud_system.models.online import DEFAULT_MODEL, MODELS
 from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.schema import Schema, load_schema
@@ -21,7 +21,7 @@ def read_schema(path: Path) -> Schema:
     return load_schema(_text(path, "schema"), str(path))
 
 
-def settings_of(schema: Schema, beside: Path | None = None, model: str = "baseline") -> Settings:
+def settings_of(schema: Schema, beside: Path | None = None, model: str = DEFAULT_MODEL) -> Settings:
     """Settings for data of this schema.
 
     Args:

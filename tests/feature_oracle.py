@@ -92,6 +92,8 @@ class Oracle:
                 value = self._beyond(feature.kind, float(options["quantile"]), before, now)
             elif "column" in options:
                 value = self._of_column(options, now)
+            elif feature.kind == "log_amount":
+                value = self._capped(before, now)
             elif "entity" not in options:
                 value = of_payment(feature.kind, now)
             elif "other" in options:
@@ -109,8 +111,21 @@ class Oracle:
     def _beyond(self, kind: str, quantile: float, before: list[Payment], now: Payment) -> float:
         refreshed = len(before) - len(before) % QUANTILE_REFRESH_EVERY
         edge = histogram_quantile([each.amount for each in before[:refreshed]], quantile)
-        excess = math.log1p(now.amount) - edge
-        return max(0.0, excess) if kind == "amount_beyond" else float(excess > 0.0)
+        if kind == "amount_exceeds":
+            return float(math.log1p(now.amount) > edge)
+        return max(0.0, self._capped(before, now) - edge)
+
+    def _capped(self, before: list[Payment], now: Payment) -> float:
+        """log(1 + amount), at most that of the highest quantile that any feature names."""
+        options = [dict(feature.options) for feature in self.features.features]
+        highest = max(
+            (float(each["quantile"]) for each in options if "quantile" in each), default=1
+        )
+        if highest == 1:
+            return math.log1p(now.amount)
+        refreshed = len(before) - len(before) % QUANTILE_REFRESH_EVERY
+        edge = histogram_quantile([each.amount for each in before[:refreshed]], highest)
+        return min(math.log1p(now.amount), edge)
 
     def _first_meeting(self, options: Any, before: list[Payment], now: Payment) -> float:
         left, right = (self.entities.index(options[key]) for key in ("entity", "other"))
@@ -147,7 +162,6 @@ def of_payment(kind: str, now: Payment) -> float:
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     angle = 2.0 * math.pi * ((moment - midnight) / timedelta(days=1))
     return {
-        "log_amount": math.log(1.0 + now.amount),
         "hour_sin": math.sin(angle),
         "hour_cos": math.cos(angle),
         "is_night": float(moment.hour < 6),

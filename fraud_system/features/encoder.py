@@ -14,6 +14,9 @@ Formulas, with t the known time of the transaction, a its amount and every count
 entity that was never seen, counters and labels are 0 and comparisons with them are 0 too. A missing
 category (key 0) is in no bucket; a missing number stays nan.
 
+Amounts beyond the highest declared quantile so far count as that quantile (`amount_exceeds` still tells them
+apart): a line has nothing to say about amounts of which hardly any were seen.
+
 The calendar features use the sender's clock (it is the customer's night that counts), in UTC.
 """
 
@@ -147,10 +150,10 @@ def _of_transaction(
         category = categories[place]
         bucket = mix(category) % np.uint64(CATEGORY_BUCKETS)
         return 1.0 if category != 0 and bucket == np.uint64(second) else 0.0
-    if opcode == LOG_AMOUNT:
-        return log_amount
-    if opcode == AMOUNT_BEYOND:
-        return max(0.0, log_amount - edges[place])
+    if opcode == LOG_AMOUNT or opcode == AMOUNT_BEYOND:
+        highest = edges[len(edges) - 1] if len(edges) > 0 else log_amount
+        capped = min(log_amount, highest)
+        return capped if opcode == LOG_AMOUNT else max(0.0, capped - edges[place])
     if opcode == AMOUNT_EXCEEDS:
         return 1.0 if log_amount > edges[place] else 0.0
     day_share = (event_us % DAY_US) / DAY_US

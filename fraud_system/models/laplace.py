@@ -54,7 +54,7 @@ class LaplaceSettings:
     prevalence: float = 0.005
     prior_precision: float = 20.0
     intercept_precision: float = 0.1
-    memory_labels: float = 100_000.0
+    memory_labels: float = 50_000.0
     block_labels: int = 250
     squash_limit: float = 8.0
     kind: str = "laplace"

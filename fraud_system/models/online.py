@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 ModelSettings = BaselineSettings | LaplaceSettings
 MODELS: dict[str, type[ModelSettings]] = {"baseline": BaselineSettings, "laplace": LaplaceSettings}
+DEFAULT_MODEL = "laplace"
 
 
 class Weights(NamedTuple):
