@@ -152,17 +152,21 @@ class Engine:
         start: int = 0,
         resolve_limit: int = MAX_RESOLVED_IN_FRAME,
         stop_seq: int = NO_LIMIT,
+        action: NDArray[np.uint8] | None = None,
     ) -> Folded:
         """Take inputs from position `start`, in order.
 
         Stops early when `resolve_limit` labels have been resolved (so that a publication can be placed
         right there) or when the next event would have `stop_seq`. A refused input leaves no trace.
 
+        Where somebody else decides (see `challenger`), `action` (transactions,) is what was done about
+        each: the counters take that, and the decision of this engine is only recorded.
+
         Raises:
             DataError: known times decrease, a key is 0, or the columns do not fit the settings. Nothing
                 has been taken then.
         """
-        given = self._input(arrivals, start)
+        given = self._input(arrivals, start, action)
         self._make_room(len(arrivals.transactions))
         out = self._room(arrivals, min(resolve_limit, MAX_RESOLVED_IN_FRAME))
         first = self.last_seq + 1
@@ -172,13 +176,34 @@ class Engine:
         frame = self._frame(first, arrivals, out)
         return Folded(frame, consumed, out.status[start:consumed])
 
-    def advance(self, known_time_us: int, stop_seq: int) -> Frame | None:
+    def advance(
+        self, known_time_us: int, stop_seq: int, resolve_limit: int = NO_LIMIT
+    ) -> Frame | None:
         """Resolve what is due at a known time, up to a recorded event: the tail of a cut-off frame."""
         nothing = Arrivals.merge(*self._empty_tables())
         out = self._room(nothing, MAX_RESOLVED_IN_FRAME)
         first = self.last_seq + 1
-        kernel.resolve_due(self._core, known_time_us, NO_LIMIT, stop_seq, out)
+        kernel.resolve_due(self._core, known_time_us, resolve_limit, stop_seq, out)
         return self._frame(first, nothing, out)
+
+    def score(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What the model in force answers to logged features (n, d), as `probability_model`; changes nothing.
+
+        nan where it gives no number.
+        """
+        n = len(rows)
+        out = self._room(Arrivals.merge(*self._empty_tables()), 0)._replace(
+            features=_column(rows, np.float32),
+            probability=np.empty(n),
+            probability_model=np.empty(n),
+            probability_heuristic=np.empty(n),
+            probability_constant=np.empty(n),
+            expected_loss=np.empty(n),
+            action=np.empty(n, np.uint8),
+            scorer=np.empty(n, np.uint8),
+        )
+        kernel.score(self._core, self._scratch.term, out)
+        return out.probability_model
 
     def adopt(self, publication: Publication) -> Frame:
         """Serve new weights from here on.
@@ -230,11 +255,14 @@ class Engine:
             made.append(self.switch(Scorer(int(table["mode"][0])), table["reason"][0].decode()))
         else:
             stop = frame.last_seq + 1
-            inputs = arrivals_of(frame, self._empty_tables())
-            made.append(self.fold(inputs, 0, NO_LIMIT, stop).frame)
+            made.append(self.fold(self.inputs_of(frame), 0, NO_LIMIT, stop).frame)
             if self.last_seq < frame.last_seq:
                 made.append(self.advance(frame.known_time_us, stop))
         return [each for each in made if each is not None]
+
+    def inputs_of(self, frame: Frame) -> Arrivals:
+        """The inputs of a recorded frame, in their order."""
+        return arrivals_of(frame, self._empty_tables())
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical snapshot: equal histories give equal bytes."""
@@ -281,8 +309,10 @@ class Engine:
         sizes = (len(listed.entities), len(listed.numeric), len(listed.categorical))
         return no_transactions(*sizes), no_labels()
 
-    def _input(self, arrivals: Arrivals, start: int) -> Input:
+    def _input(self, arrivals: Arrivals, start: int, action: NDArray[np.uint8] | None) -> Input:
         transactions, messages = arrivals.transactions, arrivals.labels
+        if action is not None and len(action) != len(transactions):
+            raise DataError(f"has {len(action)} rows, not {len(transactions)}", field="action")
         listed = self.settings.features
         for name, column, expected in (
             ("entity_keys", transactions.entity_keys, len(listed.entities)),
@@ -314,6 +344,7 @@ class Engine:
             _column(messages.transaction_key, np.uint64),
             _column(messages.is_fraud, np.bool_),
             _column(messages.source, np.uint8),
+            _column(np.zeros(0) if action is None else action, np.uint8),
         )
 
     def _make_room(self, transactions: int) -> None:

@@ -80,7 +80,7 @@ class Core(NamedTuple):
 
 
 class Input(NamedTuple):
-    """The columns of `Arrivals` that the fold reads."""
+    """The columns of `Arrivals` that the fold reads; `action` is empty where the engine itself decides."""
 
     kind: NDArray[np.uint8]
     row: NDArray[np.int64]
@@ -94,6 +94,7 @@ class Input(NamedTuple):
     label_key: NDArray[np.uint64]
     label_is_fraud: NDArray[np.bool_]
     label_source: NDArray[np.uint8]
+    action: NDArray[np.uint8]
 
 
 class Scratch(NamedTuple):
@@ -253,6 +254,8 @@ def _take_transaction(
         out.features[filled],
     )
     action = _decide(core, out, filled, amount, term)
+    if len(given.action) > 0:
+        action = given.action[row]
     absorb_transaction(core.features, core.layout, keys, rows, amount, action, now_us)
     absorb_meetings(core.features, core.meetings, keys)
     absorb_amount(core.features, math.log1p(amount))
@@ -260,6 +263,13 @@ def _take_transaction(
     outcome, source = claim_parked(core.joiner, given.key[row], ordinal, now_us)
     if outcome >= 0:
         _resolve_outcome(core, ordinal, outcome, source, 0, now_us, out)
+
+
+@borrowing
+def score(core: Any, term: Any, out: Any) -> None:
+    """Decide on rows of `out.features` that are there already, as if each were of amount 0."""
+    for row in range(len(out.features)):
+        _decide(core, out, row, 0.0, term)
 
 
 @borrowing
