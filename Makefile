@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-scaling bench-labels readme-figures check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-scaling bench-labels ablate readme-figures check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ bench-scaling: $(READY) ## is the cost linear? a stream against one ten times as
 
 bench-labels: $(READY) ## late labels: what waiting costs, and what each strategy wins back   [SEEDS=5]
 	@$(BIN)/python -m benchmarks.labels $(if $(SEEDS),--seeds $(SEEDS))
+
+ablate: $(READY) ## which features, interactions and settings earn their place   [DATA=f: the Handbook's, too; MODEL=laplace SEEDS=5 EACH=1]
+	@$(BIN)/python -m benchmarks.ablate --model $(or $(MODEL),laplace) $(if $(DATA),--data "$(DATA)") \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(EACH),--each)
 
 readme-figures: $(READY) ## put the figures of finished runs into the README   RUNS="demo=runs/demo handbook=runs/handbook"
 	@$(BIN)/python -m pipelines.readme_figures $(or $(RUNS),demo=runs/demo)
