@@ -71,7 +71,7 @@ bench-scaling: $(READY) ## is the cost linear? a stream against one ten times as
 bench-labels: $(READY) ## late labels: what waiting costs, and what each strategy wins back   [SEEDS=5]
 	@$(BIN)/python -m benchmarks.labels $(if $(SEEDS),--seeds $(SEEDS))
 
-ablate: $(READY) ## which features, interactions and settings earn their place   [DATA=f: the Handbook's, too; MODEL=laplace SEEDS=5 EACH=1]
+ablate: $(READY) ## which features, interactions and settings earn their place   [DATA=f: the Handbook's, too; MODEL=laplace SEEDS=3 EACH=1]
 	@$(BIN)/python -m benchmarks.ablate --model $(or $(MODEL),laplace) $(if $(DATA),--data "$(DATA)") \
 	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(EACH),--each)
 

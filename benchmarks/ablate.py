@@ -31,7 +31,7 @@ from pipelines.readers import arrivals, read_transactions
 from pipelines.stream import Stream
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
 
-SEEDS = (11, 12, 13, 14, 15)  # README and other benchmarks use lower ones
+FIRST_SEED, SEEDS = 11, 3  # README and other benchmarks use lower seeds
 COLD_DAYS = 14
 PACKAGES = ("numpy", "numba", "river")
 RANKING = {"roc_auc": "AUC", "average_precision": "AP", "card_precision_100": "CP@100"}
@@ -199,10 +199,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="the Handbook's transactions")
     parser.add_argument("--model", choices=sorted(MODELS), default="laplace")
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of the simulator")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="of the simulator")
     parser.add_argument("--each", action="store_true", help="every feature on its own, too")
     given = parser.parse_args()
-    seeds = range(SEEDS[0], SEEDS[0] + given.seeds)
+    seeds = range(FIRST_SEED, FIRST_SEED + given.seeds)
     rows: list[Row] = []
     try:
         for name in ("simulator", "handbook"):

@@ -168,7 +168,8 @@ class Engine:
         """
         given = self._input(arrivals, start, action)
         self._make_room(len(arrivals.transactions))
-        out = self._room(arrivals, min(resolve_limit, MAX_RESOLVED_IN_FRAME))
+        sizes = len(arrivals.transactions), len(arrivals.labels), len(arrivals.tick_us)
+        out = self._room(*sizes, min(resolve_limit, MAX_RESOLVED_IN_FRAME))
         first = self.last_seq + 1
         consumed = kernel.fold(
             self._core, given, start, resolve_limit, stop_seq, self._scratch, out
@@ -181,29 +182,20 @@ class Engine:
     ) -> Frame | None:
         """Resolve what is due at a known time, up to a recorded event: the tail of a cut-off frame."""
         nothing = Arrivals.merge(*self._empty_tables())
-        out = self._room(nothing, MAX_RESOLVED_IN_FRAME)
+        out = self._room(0, 0, 0, MAX_RESOLVED_IN_FRAME)
         first = self.last_seq + 1
         kernel.resolve_due(self._core, known_time_us, resolve_limit, stop_seq, out)
         return self._frame(first, nothing, out)
 
-    def score(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """What the model in force answers to logged features (n, d), as `probability_model`; changes nothing.
+    def score(self, features: NDArray[np.float32]) -> Table:
+        """The decision columns of logged features (n, d) under what is in force now; changes nothing.
 
-        nan where it gives no number.
+        Amounts are not features: expected losses and actions are those of an amount of 0.
         """
-        n = len(rows)
-        out = self._room(Arrivals.merge(*self._empty_tables()), 0)._replace(
-            features=_column(rows, np.float32),
-            probability=np.empty(n),
-            probability_model=np.empty(n),
-            probability_heuristic=np.empty(n),
-            probability_constant=np.empty(n),
-            expected_loss=np.empty(n),
-            action=np.empty(n, np.uint8),
-            scorer=np.empty(n, np.uint8),
-        )
+        out = self._room(len(features), 0, 0, 0)
+        out.features[:] = features
         kernel.score(self._core, self._scratch.term, out)
-        return out.probability_model
+        return {name: getattr(out, name) for name in DECISION_COLUMNS}
 
     def adopt(self, publication: Publication) -> Frame:
         """Serve new weights from here on.
@@ -359,12 +351,12 @@ class Engine:
             joiner=labels.with_room_for(core.joiner, transactions),
         )
 
-    def _room(self, arrivals: Arrivals, resolve_limit: int) -> Output:
-        n, m, ticks = len(arrivals.transactions), len(arrivals.labels), len(arrivals.tick_us)
+    def _room(self, n: int, m: int, ticks: int, resolve_limit: int) -> Output:
+        """For n transactions, m labels and some ticks."""
         # Each input can resolve one label itself, beyond those that have become due.
         resolvable = min(resolve_limit, MAX_RESOLVED_IN_FRAME) + 1
         return Output(
-            status=np.zeros(len(arrivals), np.uint8),
+            status=np.zeros(n + m + ticks, np.uint8),
             accepted=np.empty(n, np.int64),
             transaction_seq=np.empty(n, np.int64),
             features=np.empty((n, len(self.settings.features.features)), np.float32),

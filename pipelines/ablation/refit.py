@@ -39,13 +39,14 @@ def answered(logged: LoggedStream, settings: Settings) -> NDArray[np.float64]:
     for first in range(0, labels, settings.publish_every_labels):
         last = min(first + settings.publish_every_labels, labels)
         stop = int(logged.taken_before[last - 1])
-        block = logged.rows[start:stop, columns]
-        probability[start:stop] = engine.score(block)
-        frame = _frame(logged, slice(start, stop), slice(first, last), block, probability)
+        decisions = engine.score(logged.rows[start:stop, columns])
+        probability[start:stop] = decisions["probability_model"]
+        frame = _frame(logged, slice(start, stop), slice(first, last), decisions)
         for publication in learner.fold(frame):
             engine.adopt(publication)
         start = stop
-    probability[start:] = engine.score(logged.rows[start:, columns])
+    last_rows = logged.rows[start:, columns]
+    probability[start:] = engine.score(last_rows)["probability_model"]
     return probability
 
 
@@ -57,27 +58,13 @@ def _columns(logged: LoggedStream, settings: Settings) -> NDArray[np.int64]:
     return np.array([place[name] for name in settings.features.names], np.int64)
 
 
-def _frame(
-    logged: LoggedStream,
-    transactions: slice,
-    labels: slice,
-    features: NDArray[np.float32],
-    probability: NDArray[np.float64],
-) -> Frame:
+def _frame(logged: LoggedStream, transactions: slice, labels: slice, decisions: Table) -> Frame:
     """From one publication to the next: as the learner would find it in the ledger."""
-    tables: dict[str, Table] = {
-        "resolved": {name: column[labels] for name, column in logged.resolved.items()}
-    }
-    if len(features):
+    tables = {"resolved": {name: column[labels] for name, column in logged.resolved.items()}}
+    if transactions.stop > transactions.start:
         tables["transaction"] = {
             name: column[transactions] for name, column in logged.transactions.items()
         }
-        tables["decision"] = {
-            "features": features,
-            "probability": probability[transactions],
-            "probability_model": probability[transactions],
-        }
-    last_seq, known_us = (
-        int(logged.resolved[name][labels][-1]) for name in ("seq", "known_time_us")
-    )
+        tables["decision"] = decisions
+    last_seq, known_us = (int(tables["resolved"][name][-1]) for name in ("seq", "known_time_us"))
     return Frame(0, last_seq, known_us, tables)

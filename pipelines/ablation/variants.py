@@ -178,3 +178,9 @@ def _moved(settings: Settings) -> Iterator[Variant]:
             yield Variant(
                 "settings moved", f"{name} {sign} {factor:g}", replace(settings, model=model)
             )
+    switched = replace(settings.recalibration, enabled=not settings.recalibration.enabled)
+    yield Variant(
+        "settings moved",
+        f"{'with' if switched.enabled else 'without'} recalibration",
+        replace(settings, recalibration=switched),
+    )

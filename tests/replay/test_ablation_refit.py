@@ -12,6 +12,7 @@ from fraud_system.events import Arrivals
 from fraud_system.features.declaration import load_features
 from fraud_system.ledger import MemoryLedger
 from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.settings import Settings
 from fraud_system.strategies import LearningSettings
 from pipelines.ablation.logged_stream import LoggedStream, fold_once
@@ -68,6 +69,7 @@ def test_a_variant_answers_as_its_complete_replay(
         {"learning": LearningSettings("fake_negative_weighted", keep_legitimate=0.5)},
         {"model": simulated_settings().model},
         {"publish_every_labels": 37},
+        {"recalibration": RecalibrationSettings(enabled=True)},
     ],
     ids=str,
 )
@@ -87,7 +89,8 @@ def test_scoring_changes_nothing(stream: Arrivals) -> None:
     decisions = replay.joined(ledger.frames())["decision"]
     last = decisions["weights_version"] == engine.weights_version
     again = engine.score(decisions["features"][last])
-    assert again.tobytes() == decisions["probability_model"][last].tobytes()
+    for name in ("log_odds", "probability_model", "probability", "probability_heuristic"):
+        assert again[name].tobytes() == decisions[name][last].tobytes(), name
     assert {name: column.tobytes() for name, column in engine.to_arrays().items()} == before
 
 

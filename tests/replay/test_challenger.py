@@ -18,6 +18,7 @@ from fraud_system.features.declaration import load_features
 from fraud_system.learner import Learner
 from fraud_system.ledger import MemoryLedger
 from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.settings import Settings
 
@@ -52,6 +53,7 @@ OTHER = replace(
     rules=(),
     costs=PolicyCosts(),
     model=LaplaceSettings(memory_labels=2_000.0, block_labels=30),
+    recalibration=RecalibrationSettings(enabled=True),
     publish_every_labels=70,
 )
 
