@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-scaling bench-labels ablate readme-figures check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench-audit: $(READY) ## does the label audit find planted false reports? agains
 
 bench-train: $(BENCH) ## learning, features and replay beside river, Vowpal Wabbit, polars, pandas   [DATA=f ROUNDS=3]
 	@$(BIN)/python -m benchmarks.train $(if $(DATA),--data "$(DATA)") $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-models: $(BENCH) ## the learners where the truth is known, beside the best possible and Vowpal Wabbit   [SEEDS=5]
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.models $(if $(SEEDS),--seeds $(SEEDS))
 
 bench-scaling: $(READY) ## is the cost linear? a stream against one ten times as long
 	@$(BIN)/python -m benchmarks.scaling

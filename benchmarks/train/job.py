@@ -21,6 +21,7 @@ from benchmarks.train import encoding, learning, processes, replaying, vowpal, w
 from benchmarks.train.material import LearningRows, Material, learning_rows, material
 
 PACKAGES = ("numpy", "numba", "river", "pandas", "polars", "vowpalwabbit")
+LAPLACE_PAIRS = 200  # products in the replay with `laplace`
 EVERY_NTH_ENTITY = 10  # pandas: cards and terminals that it is given
 
 
@@ -178,19 +179,26 @@ def feature_contest(stream: Material, sizes: Sizes) -> list[Row]:
 
 
 def replay_contest(stream: Material, known: LearningRows, sizes: Sizes) -> list[Row]:
-    """The complete replay against river's bare linear loop."""
+    """The complete replay, with each model, against river's bare linear loop."""
     river = f"river predict_proba_one + learn_one, linear, on {sizes.river:,} rows"
     ours, durable = "complete replay, ledger in memory", "complete replay, durable SQLite ledger"
+    linear = stream.with_laplace(())
+    crossed = stream.with_laplace(learning.all_pairs(known.names)[:LAPLACE_PAIRS])
+    laplace = {f"complete replay, laplace, {each.terms}": each for each in (linear, crossed)}
     with tempfile.TemporaryDirectory() as folder:
         contenders: dict[str, Contender] = {
             ours: replaying.replay_in_memory(stream),
             durable: replaying.durable_replay(stream, Path(folder)),
+            **{name: replaying.replay_in_memory(each) for name, each in laplace.items()},
             river: learning.river_linear_loop(known.first(sizes.river)),
         }
-        work = {ours: stream.transactions, durable: stream.transactions}
+        work = dict.fromkeys([ours, durable, *laplace], float(stream.transactions))
         work[river] = min(sizes.river, len(known.features))
         ratios = [Ratio(ours, river, ">= 4, stretch 8"), Ratio(durable, river, ">= 1.5")]
-        replaying.replay_in_memory(stream.first_events(2_000))()  # compile
+        goals = (">= 4", ">= 1, stretch 2")
+        ratios += [Ratio(name, river, goal) for name, goal in zip(laplace, goals, strict=True)]
+        for each in (stream, linear):
+            replaying.replay_in_memory(each.first_events(2_000))()  # compile
         return contest(contenders, work, "transactions/s", ratios, sizes.rounds)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fraud_system import replay
 from fraud_system.events import Arrivals, Frame, no_labels
 from fraud_system.ledger import Ledger, MemoryLedger
+from fraud_system.models.laplace import LaplaceSettings
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.job import BATCH_EVENTS, BATCHES_IN_COMMIT
@@ -33,6 +34,18 @@ class Material:
     def first_events(self, events: int) -> "Material":
         """The beginning of it."""
         return replace(self, arrivals=self.arrivals.rows(0, events))
+
+    def with_laplace(self, pairs: tuple[tuple[str, str], ...]) -> "Material":
+        """The same stream, learned by `laplace` from its features and these products."""
+        features = replace(self.settings.features, pairs=pairs)
+        model = LaplaceSettings(prevalence=self.settings.model.prevalence)
+        return replace(self, settings=replace(self.settings, features=features, model=model))
+
+    @property
+    def terms(self) -> str:
+        """How many features and products a model learns, in words."""
+        listed = self.settings.features
+        return f"{len(listed.names)} features and {len(listed.pairs)} products"
 
     @property
     def transactions(self) -> int:

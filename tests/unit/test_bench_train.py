@@ -36,10 +36,13 @@ def stream(whole_stream) -> Material:
 def test_the_replay_contest_gives_a_row_for_each_contender_and_ratio(stream):
     sizes = job.Sizes(learn=500, river=20, river_all_pairs=5, rounds=2)
     rows = job.replay_contest(stream, learning_rows(stream, sizes.learn), sizes)
-    assert [row.against for row in rows[:3]] == [None] * 3
-    assert [row.goal for row in rows[3:]] == [">= 4, stretch 8", ">= 1.5"]
-    assert all(row.low <= row.value <= row.high for row in rows[:3])
-    assert rows[3].ratio == rows[0].value / rows[2].value
+    assert [row.against for row in rows[:5]] == [None] * 5
+    goals = [">= 4, stretch 8", ">= 1.5", ">= 4", ">= 1, stretch 2"]
+    assert [row.goal for row in rows[5:]] == goals
+    assert all(row.low <= row.value <= row.high for row in rows[:5])
+    assert rows[5].ratio == rows[0].value / rows[4].value
+    assert [row.name for row in rows[7:]] == [row.name for row in rows[2:4]]
+    assert rows[3].name.endswith("and 200 products")
 
 
 def test_the_learn_contest_without_vowpal_wabbit_says_so_in_one_line(
