@@ -84,7 +84,7 @@ class LearningRows:
 def material(data: Path | None, days: int) -> Material:
     """The stream of a Handbook file, or of a simulation of so many days."""
     schema = read_schema(SCHEMAS / ("simulated.toml" if data is None else "handbook.toml"))
-    settings = settings_of(schema)
+    settings = settings_of(schema, model="baseline")  # `with_laplace` is the other
     if data is None:
         traffic = simulate(replace(SCENARIOS["demo"], days=days), seed=1)
         tables = traffic.transactions, traffic.labels
