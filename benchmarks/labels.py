@@ -24,7 +24,7 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from benchmarks.table import Row, write
-from fraud_system.events import DAY_US, SECOND_US, Frame, Resolution, Table
+from fraud_system.events import DAY_US, SECOND_US, Frame, LabelSource, Resolution, Table
 from fraud_system.features.declaration import load_features
 from fraud_system.labels import LabelSettings
 from fraud_system.learner import Learner
@@ -130,6 +130,7 @@ def resolved_of(stream: Stream, labels: LabelSettings) -> Table:
         "known_time_us": np.concatenate(times),
         "resolution": np.repeat(np.array(kinds, np.uint8), [len(each) for each in ordinal]),
         "ordinal": np.concatenate(ordinal),
+        "source": np.full(sum(map(len, ordinal)), LabelSource.CHARGEBACK, np.uint8),
     }
     order = np.argsort(table["known_time_us"], kind="stable")
     table = {name: column[order] for name, column in table.items()}

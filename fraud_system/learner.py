@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from river import compose
 
 from fraud_system.errors import ArtefactError
 from fraud_system.events import SECOND_US, Frame, Table
+from fraud_system.guards import ABSURD, BURST, RUNAWAY, BurstGuard, sound_weights, usable_rows
 from fraud_system.logged import LoggedFeatures
 from fraud_system.models.fast_forward import fast_forward_terms
 from fraud_system.models.heuristic import (
@@ -49,11 +51,11 @@ class Learner:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.names = settings.features.names
-        sampled_rate = settings.learning.sampled_prevalence(settings.model.prevalence)
-        self.model = new_model(
-            replace(settings.model, prevalence=sampled_rate), settings.features.pairs
-        )
+        self.model = _new_model(settings)
         self.recalibration = Recalibration(settings.recalibration)
+        self.refused = dict.fromkeys((BURST, ABSURD, RUNAWAY), 0)
+        self._burst = BurstGuard(settings.guards, settings.labels.maturity_s * SECOND_US)
+        self._sound = model_arrays(self.model, self.names)
         self.buckets: Buckets = empty_buckets(len(settings.rules), settings.model.prevalence)
         self.version = -1
         self.resolved_since = 0
@@ -112,11 +114,16 @@ class Learner:
             # (At the frame's own known time more may be due: the frame may be cut off by a publication.)
             now_us = max(int(table["known_time_us"][-1]) for table in inputs)
             self._logged.forget_before(now_us, self.strategy.oldest_waiting)
+            self._burst.forget_before(self._logged.head)
         self.read_through_seq = frame.last_seq
         return due
 
     def _learn(self, resolved: Table) -> None:
         learning, logged = self.settings.learning, self._logged
+        allowed = self._burst.allowed(resolved)
+        if not allowed.all():
+            self.refused[BURST] += int(np.count_nonzero(~allowed))
+            resolved = {name: column[allowed] for name, column in resolved.items()}
         examples = corrected_for_noise(
             self.strategy.examples(resolved),
             learning.false_fraud_share,
@@ -124,6 +131,10 @@ class Learner:
         )
         propensity = logged.column("propensity", examples.ordinal)
         examples = weighted(examples, propensity, learning.weight_cap)
+        usable = usable_rows(logged.column("rows", examples.ordinal), self.settings.guards)
+        if not usable.all():
+            self.refused[ABSURD] += int(np.count_nonzero(~usable))
+            examples = examples.only(usable)
         # Two passes over the same rows; each is one fixed order of updates, whatever the cutting.
         curve, target = examples.curve, examples.target
         rows = logged.column("rows", examples.ordinal)
@@ -138,6 +149,12 @@ class Learner:
 
     def _publish(self) -> Publication:
         self.version += 1
+        if sound_weights(weights_of(self.model, self.names), self.settings.guards):
+            self._sound = model_arrays(self.model, self.names)
+        else:
+            self.refused[RUNAWAY] += 1
+            self.model = _new_model(self.settings)
+            restore_model(self.model, self.names, self._sound)
         return self._publication()
 
     def _publication(self) -> Publication:
@@ -162,6 +179,7 @@ class Learner:
             self.learned_labels,
             self.learned_through_seq,
             self.read_through_seq,
+            *self.refused.values(),
         )
         arrays: dict[str, NDArray[Any]] = {
             "settings": np.array([self.settings.fingerprint], "S64"),
@@ -173,6 +191,8 @@ class Learner:
             f"model.{name}": column for name, column in model_arrays(self.model, self.names).items()
         }
         arrays |= {f"recalibration.{n}": a for n, a in self.recalibration.to_arrays().items()}
+        arrays |= {f"sound.{name}": column for name, column in self._sound.items()}
+        arrays |= {f"burst.{name}": column for name, column in self._burst.to_arrays().items()}
         arrays |= {f"strategy.{n}": a for n, a in self.strategy.to_arrays().items()}
         return arrays | {f"logged.{n}": a for n, a in self._logged.to_arrays().items()}
 
@@ -200,10 +220,19 @@ class Learner:
         learner.buckets.frauds[:] = arrays["bucket_frauds"]
         restore_model(learner.model, learner.names, part("model"))
         learner.read_through_seq = progress[4]
+        learner.refused = dict(zip(learner.refused, progress[5:], strict=True))
+        learner._sound = part("sound")
+        learner._burst.restore(part("burst"))
         learner.recalibration.restore(part("recalibration"))
         learner.strategy.restore(part("strategy"))
         learner._logged.restore(part("logged"))
         return learner
+
+
+def _new_model(settings: Settings) -> compose.Pipeline:
+    """A fresh model, that starts at the fraud rate of what it will learn from."""
+    rate = settings.learning.sampled_prevalence(settings.model.prevalence)
+    return new_model(replace(settings.model, prevalence=rate), settings.features.pairs)
 
 
 def _rules_only(settings: Settings) -> Served:

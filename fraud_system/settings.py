@@ -12,6 +12,7 @@ from typing import Any
 from fraud_system.errors import ArtefactError, ConfigError
 from fraud_system.features.declaration import KINDS, Entity, Feature, FeatureList
 from fraud_system.features.layout import compile_layout, compile_program
+from fraud_system.guards import GuardSettings
 from fraud_system.labels import LabelSettings
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
@@ -35,6 +36,7 @@ class Settings:
         costs: of the policy.
         model: which model, and how it learns.
         recalibration: the line through its log odds.
+        guards: what is never learned.
         learning: what is learned when.
         publish_every_labels: weights are published after every so many resolved labels.
         memory_labels: the heuristic's buckets remember about this many labels each.
@@ -51,6 +53,7 @@ class Settings:
     costs: PolicyCosts = field(default_factory=PolicyCosts)
     model: ModelSettings = field(default_factory=BaselineSettings)
     recalibration: RecalibrationSettings = field(default_factory=RecalibrationSettings)
+    guards: GuardSettings = field(default_factory=GuardSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     publish_every_labels: int = 1_000
     memory_labels: float = 50_000.0
@@ -178,5 +181,6 @@ def _nested(given: dict[str, Any]) -> dict[str, Any]:
         "costs": PolicyCosts(**given["costs"]),
         "model": MODELS[given["model"]["kind"]](**given["model"]),
         "recalibration": RecalibrationSettings(**given["recalibration"]),
+        "guards": GuardSettings(**given["guards"]),
         "learning": LearningSettings(**given["learning"]),
     }

@@ -41,6 +41,10 @@ class Examples:
     curve: Floats
     target: Floats
 
+    def only(self, chosen: NDArray[np.bool_]) -> "Examples":
+        """Those where `chosen` (n,)."""
+        return Examples(self.ordinal[chosen], self.curve[chosen], self.target[chosen])
+
 
 def corrected_for_noise(
     examples: Examples, false_fraud_share: float, missed_fraud_share: float

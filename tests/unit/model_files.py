@@ -68,6 +68,7 @@ def learner_after(rows=200, seed=0, using=SETTINGS):
             "seq": np.arange(rows) + rows + 1,
             "known_time_us": resolved_us,
             "resolution": resolution,
+            "source": np.zeros(rows, np.uint8),
             "transaction_seq": np.arange(rows) + 1,
             "ordinal": np.arange(rows),
             "transaction_time_us": known_us,

@@ -21,6 +21,7 @@ from fraud_system.engine import Engine
 from fraud_system.errors import ArtefactError
 from fraud_system.events import Arrivals, Frame, LabelsObserved, Transactions
 from fraud_system.features.declaration import load_features
+from fraud_system.guards import GuardSettings
 from fraud_system.labels import LabelSettings
 from fraud_system.learner import Learner
 from fraud_system.ledger import MemoryLedger
@@ -182,6 +183,7 @@ def test_publications_converge_to_the_truth_on_a_stationary_stream() -> None:
         features=load_features(TRUTH_FEATURES, [], ["a", "b", "c"]),
         labels=LabelSettings(100, 300, 50, 70),
         model=BaselineSettings(prevalence=0.01),
+        guards=GuardSettings(max_reported_share=1.0),  # ten minutes, and a fraud a second
         publish_every_labels=2_000,
     )
     ledger = MemoryLedger()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fraud_system.errors import ArtefactError, ConfigError
 from fraud_system.features.declaration import Entity, Feature, FeatureList, load_features
+from fraud_system.guards import GuardSettings
 from fraud_system.labels import LabelSettings
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
@@ -77,6 +78,7 @@ PARTS = {
     "costs": SETTINGS.costs,
     "model": SETTINGS.model,
     "recalibration": SETTINGS.recalibration,
+    "guards": SETTINGS.guards,
 }
 CHANGED = {
     (type(part).__name__, each.name): with_part(name, part, each.name)
@@ -93,6 +95,7 @@ CHANGED = {
     ("Settings", "labels"): dataclasses.replace(SETTINGS, labels=LabelSettings(maturity_s=60)),
     ("Settings", "costs"): dataclasses.replace(SETTINGS, costs=PolicyCosts(fee=0.0)),
     ("Settings", "model"): dataclasses.replace(SETTINGS, model=BaselineSettings(prevalence=0.1)),
+    ("Settings", "guards"): dataclasses.replace(SETTINGS, guards=GuardSettings(max_weight=9.0)),
     ("Settings", "recalibration"): dataclasses.replace(
         SETTINGS, recalibration=RecalibrationSettings(True, memory_labels=10.0)
     ),
@@ -142,6 +145,7 @@ NO_PART = {("FeatureList", "left_out")}
 def test_every_field_of_every_part_is_in_the_fingerprint():
     kinds = (Settings, FeatureList, Entity, Feature, Rule, LabelSettings, PolicyCosts)
     kinds = (*kinds, BaselineSettings, LearningSettings, RecalibrationSettings)
+    kinds = (*kinds, GuardSettings)
     every = {(k.__name__, f.name) for k in kinds for f in dataclasses.fields(k)}
     assert set(CHANGED) == every - NO_PART
     fingerprints = {SETTINGS.fingerprint} | {each.fingerprint for each in CHANGED.values()}

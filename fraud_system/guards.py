@@ -1,0 +1,165 @@
+"""Guards on learning: what must not reach the weights is refused and counted, and the last good weights stay.
+
+Between the resolved labels and the model stand three of them:
+
+- `BurstGuard`: more reports from one source in a day than can be true (a feed that flips, a forger) are not
+  learned; the joiner still records them, so nothing is lost and a review can have them learned later.
+- `usable_rows`: a transaction with an absurd feature is not learned: river's scaler never forgets one.
+- `sound_weights`: weights that are no numbers, or beyond any that standardised features need, are not
+  published; the learner goes back to the last ones that were sound.
+
+Each is a fold over the ledger's resolved labels alone, so a replay refuses the same ones.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_system.errors import ConfigError
+from fraud_system.events import DAY_US, LabelSource, Resolution, Table
+from fraud_system.models.online import Weights
+
+REPORTS = (Resolution.FRAUD, Resolution.LATE_FRAUD)
+BURST, ABSURD, RUNAWAY = "reports_beyond_the_burst_limit", "absurd_features", "runaway_weights"
+
+
+@dataclass(frozen=True)
+class GuardSettings:
+    """Where refusing begins.
+
+    Args:
+        max_feature: of the size of a feature.
+        max_weight: of the size of a weight, on standardised features.
+        least_reports: reports of one source that are always learned in a day.
+        max_reported_share: beyond those, the share of all labels of the last maturity that one source may
+            report in a day; 1 for no limit.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    max_feature: float = 1e9
+    max_weight: float = 100.0
+    least_reports: int = 1_000
+    max_reported_share: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not value > 0.0 or math.isinf(value):
+                raise ConfigError(
+                    f"must be a positive number, not {value!r}", field=f"guards.{name}"
+                )
+        if self.max_reported_share > 1.0:
+            raise ConfigError("is a share, at most 1", field="guards.max_reported_share")
+
+
+class BurstGuard:
+    """Counts each source's reports of a day against what all labels of late make plausible.
+
+    Args:
+        settings: see `GuardSettings`.
+        maturity_us: over which labels are counted, fading.
+
+    >>> guard = BurstGuard(GuardSettings(least_reports=2), maturity_us=DAY_US)
+    >>> reports = {
+    ...     "seq": np.arange(3), "known_time_us": np.zeros(3, np.int64), "ordinal": np.arange(3),
+    ...     "resolution": np.full(3, Resolution.FRAUD), "source": np.full(3, LabelSource.USER_REPORT)}
+    >>> guard.allowed(reports)
+    array([ True,  True, False])
+    """
+
+    def __init__(self, settings: GuardSettings, maturity_us: int) -> None:
+        self.settings = settings
+        self.maturity_us = maturity_us
+        self._labels = 0.0  # of the days before today, fading
+        self._day = self._today = 0
+        self._reports = np.zeros(len(LabelSource), np.int64)
+        self._refused: set[int] = set()
+
+    def allowed(self, resolved: Table) -> NDArray[np.bool_]:
+        """(n,) which of the next resolved labels may be learned.
+
+        The reversal of a report that was refused is refused too: there is nothing to take back.
+        """
+        allowed = np.ones(len(resolved["seq"]), np.bool_)
+        days = resolved["known_time_us"] // DAY_US
+        other = resolved["resolution"] != Resolution.MATURED
+        new_day = np.diff(days, prepend=self._day) != 0
+        start = 0
+        for row in np.flatnonzero(other | new_day).tolist():
+            self._today += row - start
+            start = row
+            if new_day[row]:
+                self._begin_day(int(days[row]))
+            if other[row]:
+                allowed[row] = self._may_learn(resolved, row)
+        self._today += len(allowed) - start
+        return allowed
+
+    def _begin_day(self, day: int) -> None:
+        fade = math.exp(-(day - self._day) * DAY_US / self.maturity_us)
+        self._labels = self._labels * fade + self._today
+        self._day, self._today = day, 0
+        self._reports[:] = 0
+
+    def _may_learn(self, resolved: Table, row: int) -> bool:
+        ordinal, source = int(resolved["ordinal"][row]), int(resolved["source"][row])
+        if resolved["resolution"][row] not in REPORTS:
+            known = ordinal in self._refused
+            self._refused.discard(ordinal)
+            return not known
+        self._reports[source] += 1
+        share = self.settings.max_reported_share
+        plausible = math.inf if share == 1.0 else share * self._labels
+        if self._reports[source] <= max(self.settings.least_reports, plausible):
+            return True
+        self._refused.add(ordinal)
+        return False
+
+    def forget_before(self, ordinal: int) -> None:
+        """No label can come any more of transactions before this one."""
+        self._refused = {each for each in self._refused if each >= ordinal}
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical copy, for a snapshot."""
+        return {
+            "labels": np.array([self._labels]),
+            "days": np.array([self._day, self._today], np.int64),
+            "reports": self._reports.copy(),
+            "refused": np.array(sorted(self._refused), np.int64),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take a snapshot's state."""
+        self._labels = float(arrays["labels"][0])
+        self._day, self._today = (int(each) for each in arrays["days"])
+        self._reports[:] = arrays["reports"]
+        self._refused = {int(each) for each in arrays["refused"]}
+
+
+def usable_rows(rows: NDArray[np.float32], settings: GuardSettings) -> NDArray[np.bool_]:
+    """(n,) whether all features (n, d) are missing or of a plausible size.
+
+    >>> usable_rows(np.array([[1.0, np.nan], [1e12, 0.0], [np.inf, 0.0]], np.float32), GuardSettings())
+    array([ True, False, False])
+    """
+    usable: NDArray[np.bool_] = np.all(~(np.abs(rows) > settings.max_feature), axis=1)
+    return usable
+
+
+def sound_weights(weights: Weights, settings: GuardSettings) -> bool:
+    """Whether these weights may be served.
+
+    >>> good = Weights(np.zeros(1), np.ones(1), np.array([2.0]), np.array([-5.0]))
+    >>> sound_weights(good, GuardSettings())
+    True
+    >>> sound_weights(good._replace(weight=np.array([np.nan])), GuardSettings())
+    False
+    """
+    learned = np.concatenate([weights.weight, weights.intercept])
+    scaler = np.concatenate([weights.mean, weights.deviation])
+    return bool((np.abs(learned) <= settings.max_weight).all() and np.isfinite(scaler).all())
