@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from streams import cut, simulated_arrivals, simulated_settings
 
+from benchmarks.ablate import Part, measured
 from fraud_system import replay
 from fraud_system.errors import ConfigError
 from fraud_system.events import Arrivals
@@ -15,6 +16,7 @@ from fraud_system.models.laplace import LaplaceSettings
 from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.settings import Settings
 from fraud_system.strategies import LearningSettings
+from pipelines.ablation.figures import Scene
 from pipelines.ablation.logged_stream import LoggedStream, fold_once
 from pipelines.ablation.refit import answered
 from pipelines.ablation.variants import variants_of
@@ -112,3 +114,34 @@ def test_features_of_approved_attempts_cannot_be_compared_so(stream: Arrivals) -
     features = load_features(text, ["card", "terminal"], [], ["channel"])
     with pytest.raises(ConfigError, match="approved_count:card:1d depends on the decisions"):
         fold_once(stream, replace(SETTINGS, features=features, rules=()))
+
+
+def test_the_table_and_the_results_say_the_same(stream: Arrivals, logged: LoggedStream) -> None:
+    draw = np.random.default_rng(0)
+    count = len(logged.rows)
+    is_fraud = draw.random(count) < 0.05
+    scene = Scene(
+        name="small",
+        card=logged.transactions["entity_keys"][:, 0].astype(np.int64) % 50,
+        is_fraud=is_fraud,
+        chance=is_fraud.astype(np.float64),
+        counted=np.arange(count) > count // 2,
+    )
+    part = Part("small", SETTINGS, [logged], [scene])
+    lines: list[str] = []
+    rows = {row.name: row for row in measured(part, variants_of(SETTINGS)[:3], lines.append)}
+    assert [line.split("  ")[1] for line in lines if line.startswith("  ")] == [
+        "everything",
+        "without logarithm of the amount",
+        "without amount beyond quantiles",
+    ]
+    added = rows["small: without amount beyond quantiles: log loss added"]
+    loss = rows["small: without amount beyond quantiles: log loss"]
+    whole = rows["small: everything: log loss"]
+    assert added.value == pytest.approx(loss.value - whole.value, abs=1e-12)
+    assert loss.ratio == pytest.approx(loss.value / whole.value)
+    assert added.low is not None
+    assert added.high is not None
+    assert added.low <= added.value <= added.high
+    assert f"{1e6 * added.value:+9.1f} [" in lines[-1]
+    assert rows["small: everything: log loss added"].value == 0.0
