@@ -27,7 +27,7 @@ from fraud_system.models.gaussian import (
 )
 from fraud_system.models.interactions import Interactions
 from fraud_system.models.scoring import sigmoid
-from fraud_system.models.squash import Squash
+from fraud_system.models.squash import LIMIT, Squash
 
 Floats = NDArray[np.float64]
 MAX_BLOCK_LABELS = 65_536
@@ -52,11 +52,11 @@ class LaplaceSettings:
     """
 
     prevalence: float = 0.005
-    prior_precision: float = 20.0
+    prior_precision: float = 50.0
     intercept_precision: float = 0.1
-    memory_labels: float = 50_000.0
+    memory_labels: float = 70_000.0
     block_labels: int = 250
-    squash_limit: float = 8.0
+    squash_limit: float = LIMIT
     kind: str = "laplace"
 
     def __post_init__(self) -> None:

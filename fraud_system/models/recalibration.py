@@ -71,7 +71,7 @@ class Recalibration:
     >>> stage.line()
     array([0., 1.])
     >>> stage.learn(np.array([-2.0]), np.array([1.0]), np.array([1.0]))  # a fraud that had .12
-    >>> stage.line()[0] > 0.0
+    >>> bool(stage.line()[0] > 0.0)
     True
     """
 
