@@ -42,7 +42,7 @@ CANDIDATE_SIDES = (
     "log_amount",
     "amount_to_mean:card:30d",
     "amount_to_legitimate:card",
-    "fraud_rate:terminal:7d",
+    "fraud_recency:terminal:7d",
     "fraud_is_latest:terminal",
     "fraud_is_latest:card",
 )

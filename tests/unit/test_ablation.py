@@ -43,16 +43,16 @@ def test_the_groups_share_out_all_features() -> None:
 
 
 def test_a_feature_goes_with_its_interactions() -> None:
-    left = without(SETTINGS.features, ["is_night"])
-    assert set(SETTINGS.features.names) - set(left.names) == {"is_night"}
+    left = without(SETTINGS.features, ["log_amount"])
+    assert set(SETTINGS.features.names) - set(left.names) == {"log_amount"}
     gone = set(SETTINGS.features.pairs) - set(left.pairs)
-    assert gone == {pair for pair in SETTINGS.features.pairs if "is_night" in pair}
+    assert gone == {pair for pair in SETTINGS.features.pairs if "log_amount" in pair}
     assert len(gone) > 1
 
 
 def test_the_buckets_of_a_category_are_one_interaction() -> None:
     groups = pair_groups(SETTINGS.features)
-    assert len(groups["is_night x category:channel"]) == 8
+    assert len(groups["count:card:1h x category:channel"]) == 8
     assert sum(len(pairs) for pairs in groups.values()) == len(SETTINGS.features.pairs)
 
 

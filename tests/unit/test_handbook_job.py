@@ -14,6 +14,8 @@ CARDS, TERMINALS, ROWS = 150, 60, 12_000
 MODELS = [
     "river baseline, linear",
     "river baseline, interactions",
+    "laplace, linear",
+    "laplace, interactions",
     "logistic regression",
     "gradient boosting",
 ]
