@@ -39,6 +39,11 @@ def forward_laplace(
     return log_odds
 
 
+def laplace_weight(model: compose.Pipeline, names: Sequence[str]) -> Floats:
+    """(1 + d + k,) the weights, the intercept's first."""
+    return _knowing(model, names).gaussian.mean.copy()
+
+
 def laplace_arrays(model: compose.Pipeline, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """The pipeline's state."""
     regression = _knowing(model, names)

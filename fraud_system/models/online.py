@@ -13,7 +13,7 @@ from river import compose
 
 from fraud_system.models.baseline import BaselineSettings, baseline
 from fraud_system.models.fast_forward import LearnerState, read_state, write_state
-from fraud_system.models.forward_laplace import laplace_arrays, restore_laplace
+from fraud_system.models.forward_laplace import laplace_arrays, laplace_weight, restore_laplace
 from fraud_system.models.laplace import LaplaceRegression, LaplaceSettings, laplace
 from fraud_system.models.pipeline import parts, read_scaler
 
@@ -51,7 +51,7 @@ def weights_of(model: compose.Pipeline, names: Sequence[str]) -> Weights:
     _, mean, variance = read_scaler(model, names)
     regression = parts(model)[3]
     if isinstance(regression, LaplaceRegression):
-        weight = laplace_arrays(model, names)["weight"]
+        weight = laplace_weight(model, names)
         return Weights(mean, np.sqrt(variance), weight[1:], weight[:1])
     state = read_state(model, names)
     return Weights(mean, np.sqrt(variance), state.weight, state.intercept)

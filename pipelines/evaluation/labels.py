@@ -23,7 +23,7 @@ def label_figures(
     Returns:
         `rows` = `evaluated` + `unlabelled` (settled, but no label came) + `too_young` (of which
         `too_young_frauds` are already reported); `sources` and `delay_curve` of reported frauds;
-        `joiner`: the counts that the run itself recorded.
+        `strategy`: what is learned when; `joiner`: the counts that the run itself recorded.
     """
     counted = evaluated(predictions, calendar)
     settled = predictions.event_time_us < calendar.evaluated_end_us
@@ -46,6 +46,7 @@ def label_figures(
             for name, chosen in [("any", slice(None)), *_by_source(source)]
         ],
         "delay_curve": _curve(delay_days, source, maturity_days),
+        "strategy": run.get("settings", {}).get("learning", {}).get("strategy", "mature"),
         "joiner": dict(run.get("labels", {})),
     }
 

@@ -65,7 +65,8 @@ def late_reports(metrics: dict[str, Any]) -> list[str]:
         "by money": model["expected_over_observed_money"],
     }
     low = {told: ratio for told, ratio in ratios.items() if side(ratio) == "low"}
-    if not low or not labels["reported_frauds"]:
+    # Only `mature` learns a fraud that is reported late as legitimate first and then leaves it so for long.
+    if not low or not labels["reported_frauds"] or labels["strategy"] != "mature":
         return []
     share = labels["after_maturity"] / labels["reported_frauds"]
     if share < _MANY_LATE:

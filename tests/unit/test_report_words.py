@@ -103,17 +103,21 @@ def test_an_error_by_count_is_shown_by_what_shows_it(
     assert ("cannot be told from 1" in finding) == (by_count is RIGHT)
 
 
-def _late(metrics: dict[str, Any], count: dict[str, float], late: int) -> list[str]:
+def _late(
+    metrics: dict[str, Any], count: dict[str, float], late: int, strategy: str = "mature"
+) -> list[str]:
     given = copy.deepcopy(metrics)
     given["headline"]["model"]["expected_over_observed"] = count
     given["headline"]["model"]["expected_over_observed_money"] = RIGHT
     given["labels"] |= {"reported_frauds": 100, "after_maturity": late, "maturity_days": 10.0}
+    given["labels"]["strategy"] = strategy
     found = words.late_reports(given)
     assert all(sentence in words.in_short(given) for sentence in found)
     return [sentence.replace("\u00a0", " ") for sentence in found]
 
 
 def test_late_reports_are_named_where_too_little_was_expected(metrics: dict[str, Any]) -> None:
+    assert _late(metrics, LOW, late=50, strategy="delay_matched") == []
     # 50 late of 100: each counted 1.5 times over, so down to 1 / 1.5 = 0.67 at most.
     (sentence,) = _late(metrics, LOW, late=50)
     assert "The main cause is late reports: 50 % of the fraud reports (50 of 100)" in sentence
