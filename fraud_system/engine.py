@@ -12,21 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system import kernel, labels
-from fraud_system.errors import ArtefactError, DataError
+from fraud_system.errors import ArtefactError
 from fraud_system.events import (
     Arrivals,
     Frame,
-    Kind,
-    LabelsObserved,
     Scorer,
     Table,
-    Transactions,
-    no_labels,
-    no_transactions,
 )
 from fraud_system.features import state as feature_state
 from fraud_system.features.layout import compile_layout, compile_program, meetings
-from fraud_system.kernel import Core, Input, Output, Scratch
+from fraud_system.frames import (
+    DECISION_COLUMNS,
+    MAX_RESOLVED_IN_FRAME,
+    arrivals_of,
+    empty_tables,
+    frame_of,
+    input_of,
+    room_for,
+)
+from fraud_system.kernel import Core, Output, Scratch
 from fraud_system.models.heuristic import rule_arrays
 from fraud_system.models.recalibration import IDENTITY
 from fraud_system.models.scoring import Served
@@ -34,8 +38,6 @@ from fraud_system.publication import ARRAYS, Publication
 from fraud_system.settings import Settings
 
 NO_LIMIT = np.iinfo(np.int64).max
-# One frame resolves at most this many labels; a long silence that ends is spread over several frames.
-MAX_RESOLVED_IN_FRAME = 65_536
 MAX_REASON_BYTES = 200
 
 STATUS = {
@@ -44,16 +46,6 @@ STATUS = {
     kernel.TOO_FAR_AHEAD: "event time in the future",
     kernel.NOT_USABLE: "amount or number that no sum could hold",
 }
-RESOLVED_COLUMNS = (
-    "seq",
-    "known_time_us",
-    "resolution",
-    "source",
-    "transaction_seq",
-    "ordinal",
-    "transaction_time_us",
-)
-DEAD_COLUMNS = ("seq", "known_time_us", "label_seq")
 
 
 @dataclass(frozen=True)
@@ -166,10 +158,11 @@ class Engine:
             DataError: known times decrease, a key is 0, or the columns do not fit the settings. Nothing
                 has been taken then.
         """
-        given = self._input(arrivals, start, action)
+        listed = self.settings.features
+        given = input_of(arrivals, start, action, listed, self.known_time_us)
         self._make_room(len(arrivals.transactions))
         sizes = len(arrivals.transactions), len(arrivals.labels), len(arrivals.tick_us)
-        out = self._room(*sizes, min(resolve_limit, MAX_RESOLVED_IN_FRAME))
+        out = room_for(*sizes, resolve_limit, len(listed.features))
         first = self.last_seq + 1
         consumed = kernel.fold(
             self._core, given, start, resolve_limit, stop_seq, self._scratch, out
@@ -181,8 +174,8 @@ class Engine:
         self, known_time_us: int, stop_seq: int, resolve_limit: int = NO_LIMIT
     ) -> Frame | None:
         """Resolve what is due at a known time, up to a recorded event: the tail of a cut-off frame."""
-        nothing = Arrivals.merge(*self._empty_tables())
-        out = self._room(0, 0, 0, MAX_RESOLVED_IN_FRAME)
+        nothing = Arrivals.merge(*empty_tables(self.settings.features))
+        out = room_for(0, 0, 0, MAX_RESOLVED_IN_FRAME, 0)
         first = self.last_seq + 1
         kernel.resolve_due(self._core, known_time_us, resolve_limit, stop_seq, out)
         return self._frame(first, nothing, out)
@@ -192,7 +185,7 @@ class Engine:
 
         Amounts are not features: expected losses and actions are those of an amount of 0.
         """
-        out = self._room(len(features), 0, 0, 0)
+        out = room_for(len(features), 0, 0, 0, features.shape[1])
         out.features[:] = features
         kernel.score(self._core, self._scratch.term, out)
         return {name: getattr(out, name) for name in DECISION_COLUMNS}
@@ -254,7 +247,7 @@ class Engine:
 
     def inputs_of(self, frame: Frame) -> Arrivals:
         """The inputs of a recorded frame, in their order."""
-        return arrivals_of(frame, self._empty_tables())
+        return arrivals_of(frame, empty_tables(self.settings.features))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical snapshot: equal histories give equal bytes."""
@@ -296,49 +289,6 @@ class Engine:
         )
         return engine
 
-    def _empty_tables(self) -> tuple[Transactions, LabelsObserved]:
-        listed = self.settings.features
-        sizes = (len(listed.entities), len(listed.numeric), len(listed.categorical))
-        return no_transactions(*sizes), no_labels()
-
-    def _input(self, arrivals: Arrivals, start: int, action: NDArray[np.uint8] | None) -> Input:
-        transactions, messages = arrivals.transactions, arrivals.labels
-        if action is not None and len(action) != len(transactions):
-            raise DataError(f"has {len(action)} rows, not {len(transactions)}", field="action")
-        listed = self.settings.features
-        for name, column, expected in (
-            ("entity_keys", transactions.entity_keys, len(listed.entities)),
-            ("numeric", transactions.numeric, len(listed.numeric)),
-            ("categories", transactions.categories, len(listed.categorical)),
-        ):
-            if column.shape[1:] != (expected,):
-                raise DataError(f"has {column.shape[1:]} columns, not {expected}", field=name)
-        for each in (transactions, messages):
-            if (each.transaction_key == 0).any():
-                raise DataError(
-                    "0 stands for unknown", field="transaction_key", fix="use `keys.keys_of`"
-                )
-        known = arrivals.known_time_us
-        if len(known) > start and (
-            known[start] < self.known_time_us or (np.diff(known[start:]) < 0).any()
-        ):
-            raise DataError("decreases", field="known_time_us", fix="sort by known time")
-        return Input(
-            _column(arrivals.kind, np.uint8),
-            _column(arrivals.row, np.int64),
-            known,
-            _column(transactions.transaction_key, np.uint64),
-            _column(transactions.event_time_us, np.int64),
-            _column(transactions.amount, np.float64),
-            _column(transactions.entity_keys, np.uint64),
-            _column(transactions.numeric, np.float64),
-            _column(transactions.categories, np.uint64),
-            _column(messages.transaction_key, np.uint64),
-            _column(messages.is_fraud, np.bool_),
-            _column(messages.source, np.uint8),
-            _column(np.zeros(0) if action is None else action, np.uint8),
-        )
-
     def _make_room(self, transactions: int) -> None:
         core = self._core
         self._core = core._replace(
@@ -351,119 +301,14 @@ class Engine:
             joiner=labels.with_room_for(core.joiner, transactions),
         )
 
-    def _room(self, n: int, m: int, ticks: int, resolve_limit: int) -> Output:
-        """For n transactions, m labels and some ticks."""
-        # Each input can resolve one label itself, beyond those that have become due.
-        resolvable = min(resolve_limit, MAX_RESOLVED_IN_FRAME) + 1
-        return Output(
-            status=np.zeros(n + m + ticks, np.uint8),
-            accepted=np.empty(n, np.int64),
-            transaction_seq=np.empty(n, np.int64),
-            features=np.empty((n, len(self.settings.features.features)), np.float32),
-            log_odds=np.empty(n),
-            probability=np.empty(n),
-            probability_model=np.empty(n),
-            probability_heuristic=np.empty(n),
-            probability_constant=np.empty(n),
-            expected_loss=np.empty(n),
-            action=np.empty(n, np.uint8),
-            scorer=np.empty(n, np.uint8),
-            label_row=np.empty(m, np.int64),
-            label_seq=np.empty(m, np.int64),
-            outcome=np.empty(m, np.uint8),
-            tick_row=np.empty(ticks, np.int64),
-            tick_seq=np.empty(ticks, np.int64),
-            resolved=np.empty((resolvable, len(RESOLVED_COLUMNS)), np.int64),
-            dead=np.empty((1_024, len(DEAD_COLUMNS)), np.int64),
-            filled=np.zeros(5, np.int64),
-        )
-
     def _frame(self, first_seq: int, arrivals: Arrivals, out: Output) -> Frame | None:
-        if self.last_seq < first_seq:
-            return None
-        transactions, messages, ticks, resolved, dead = out.filled.tolist()
-        tables: dict[str, Table] = {}
-        if transactions:
-            accepted = arrivals.transactions.rows(out.accepted[:transactions])
-            seq = out.transaction_seq[:transactions].copy()
-            tables["transaction"] = {"seq": seq} | accepted.table()
-            tables["decision"] = {"seq": seq} | {
-                name: getattr(out, name)[:transactions].copy() for name in DECISION_COLUMNS
-            }
-            tables["decision"]["weights_version"] = np.full(transactions, self.weights_version)
-        if messages:
-            observed = arrivals.labels.rows(out.label_row[:messages]).table()
-            tables["label"] = {"seq": out.label_seq[:messages].copy()} | observed
-            tables["label"]["outcome"] = out.outcome[:messages].copy()
-        if ticks:
-            known = arrivals.tick_us[out.tick_row[:ticks]]
-            tables["tick"] = {"seq": out.tick_seq[:ticks].copy(), "known_time_us": known}
-        if resolved:
-            tables["resolved"] = _columns(RESOLVED_COLUMNS, out.resolved[:resolved])
-        if dead:
-            tables["dead_letter"] = _columns(DEAD_COLUMNS, out.dead[:dead])
-        return Frame(first_seq, self.last_seq, self.known_time_us, tables)
+        ends = first_seq, self.last_seq, self.known_time_us
+        return frame_of(*ends, self.weights_version, arrivals, out)
 
     def _single_event(self, name: str, table: Table) -> Frame:
         seq = self.last_seq + 1
         self._core.clock[kernel.NEXT_SEQ] += 1
         return Frame(seq, seq, self.known_time_us, {name: table})
-
-
-DECISION_COLUMNS = (
-    "features",
-    "log_odds",
-    "probability",
-    "probability_model",
-    "probability_heuristic",
-    "probability_constant",
-    "expected_loss",
-    "action",
-    "scorer",
-)
-
-
-def arrivals_of(frame: Frame, empty: tuple[Transactions, LabelsObserved]) -> Arrivals:
-    """The inputs of a recorded frame, in their order."""
-    transactions, messages = empty
-    seqs, kinds, rows = [], [], []
-    tick_us = np.zeros(0, np.int64)
-    for kind, name in (
-        (Kind.TRANSACTION, "transaction"),
-        (Kind.LABEL, "label"),
-        (Kind.TICK, "tick"),
-    ):
-        table = frame.tables.get(name)
-        if table is None:
-            continue
-        seqs.append(table["seq"])
-        kinds.append(np.full(len(table["seq"]), kind, np.uint8))
-        rows.append(np.arange(len(table["seq"]), dtype=np.int64))
-        if kind == Kind.TRANSACTION:
-            transactions = Transactions(**{n: table[n] for n in transactions.table()})
-        elif kind == Kind.LABEL:
-            messages = LabelsObserved(**{n: table[n] for n in messages.table()})
-        else:
-            tick_us = table["known_time_us"]
-    if not seqs:
-        return Arrivals.merge(transactions, messages)
-    order = np.argsort(np.concatenate(seqs), kind="stable")
-    return Arrivals(
-        np.concatenate(kinds)[order], np.concatenate(rows)[order], transactions, messages, tick_us
-    )
-
-
-def _columns(names: tuple[str, ...], rows: NDArray[np.int64]) -> Table:
-    narrow = {"resolution": np.uint8, "source": np.uint8}
-    return {
-        name: np.ascontiguousarray(rows[:, index]).astype(narrow.get(name, np.int64))
-        for index, name in enumerate(names)
-    }
-
-
-def _column(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Writable and contiguous, so that the kernel is compiled for one kind of array only."""
-    return np.require(values, dtype, ["C", "W", "A"])
 
 
 def _size(part: Any) -> int:

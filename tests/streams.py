@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fraud_system import replay
-from fraud_system.engine import MAX_RESOLVED_IN_FRAME, Engine
+from fraud_system.engine import Engine
 from fraud_system.events import (
     DAY_US,
     SECOND_US,
@@ -27,6 +27,7 @@ from fraud_system.events import (
     Transactions,
 )
 from fraud_system.features.declaration import load_features
+from fraud_system.frames import MAX_RESOLVED_IN_FRAME
 from fraud_system.keys import keys_of
 from fraud_system.labels import LabelSettings
 from fraud_system.learner import Learner

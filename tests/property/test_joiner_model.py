@@ -18,8 +18,9 @@ from streams import (
 )
 
 from fraud_system import replay
-from fraud_system.engine import MAX_RESOLVED_IN_FRAME, Engine
+from fraud_system.engine import Engine
 from fraud_system.events import Kind, Resolution
+from fraud_system.frames import MAX_RESOLVED_IN_FRAME
 from fraud_system.labels import Outcome
 
 STEPS_S = (0.0, MICROSECOND_S, 1.0, 10.0, ORPHAN_WAIT_S, SILENCE_S, MATURITY_S, HORIZON_S, 400.0)

@@ -31,9 +31,10 @@ from streams import (
 )
 
 from fraud_system import replay
-from fraud_system.engine import MAX_RESOLVED_IN_FRAME, Engine
+from fraud_system.engine import Engine
 from fraud_system.errors import ConfigError
 from fraud_system.events import Arrivals, LabelsObserved, LabelSource
+from fraud_system.frames import MAX_RESOLVED_IN_FRAME
 from fraud_system.labels import MAX_PARKED, LabelSettings, Outcome
 from fraud_system.ledger import MemoryLedger
 
