@@ -219,7 +219,10 @@ def main() -> None:
     """Measure, print a table, write `results/bench-labels.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="at least 2")
-    seeds = range(parser.parse_args().seeds)
+    given = parser.parse_args()
+    if given.seeds < 2:
+        parser.error("SEEDS: at least 2, for an interval")
+    seeds = range(given.seeds)
     print(
         f"KL from the truth (1e-3 nats a transaction), mean over {len(seeds)} streams, and the share"
     )

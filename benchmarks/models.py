@@ -171,7 +171,10 @@ def main() -> None:
     """Measure, print a table, write `results/bench-models.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="at least 2")
-    seeds = range(parser.parse_args().seeds)
+    given = parser.parse_args()
+    if given.seeds < 2:
+        parser.error("SEEDS: at least 2, for an interval")
+    seeds = range(given.seeds)
     with_vowpal = installed("vowpalwabbit", VOWPAL)
     rows = [row for name in DRIFTS for row in measure(name, seeds, with_vowpal)]
     write("bench-models", rows, ("numpy", "numba", "river", "scipy", "vowpalwabbit"))

@@ -2,8 +2,11 @@
 
 Between the resolved labels and the model stand three of them:
 
-- `BurstGuard`: more reports from one source in a day than can be true (a feed that flips, a forger) are not
-  learned; the joiner still records them, so nothing is lost and a review can have them learned later.
+- `BurstGuard`: where more reports come from one source in a day than can be true (a feed that flips, a
+  forger), nothing is learned of the transactions beyond, neither that they are fraud nor that they are
+  legitimate. The joiner still records the reports, so nothing is lost. What was learned of such a
+  transaction before its report came (a first term, under `delay_matched` or `fake_negative_weighted`)
+  stays, and the delay law counts the report.
 - `usable_rows`: a transaction with an absurd feature is not learned: river's scaler never forgets one.
 - `sound_weights`: weights that are no numbers, or beyond any that standardised features need, are not
   published; the learner goes back to the last ones that were sound.
@@ -68,8 +71,10 @@ class BurstGuard:
     >>> reports = {
     ...     "seq": np.arange(3), "known_time_us": np.zeros(3, np.int64), "ordinal": np.arange(3),
     ...     "resolution": np.full(3, Resolution.FRAUD), "source": np.full(3, LabelSource.USER_REPORT)}
-    >>> guard.allowed(reports)
-    array([ True,  True, False])
+    >>> guard.refuse(reports)
+    1
+    >>> guard.learnable(np.arange(4))
+    array([ True,  True, False,  True])
     """
 
     def __init__(self, settings: GuardSettings, maturity_us: int) -> None:
@@ -80,12 +85,9 @@ class BurstGuard:
         self._reports = np.zeros(len(LabelSource), np.int64)
         self._refused: set[int] = set()
 
-    def allowed(self, resolved: Table) -> NDArray[np.bool_]:
-        """(n,) which of the next resolved labels may be learned.
-
-        The reversal of a report that was refused is refused too: there is nothing to take back.
-        """
-        allowed = np.ones(len(resolved["seq"]), np.bool_)
+    def refuse(self, resolved: Table) -> int:
+        """Look through the next resolved labels; returns how many reports are beyond the limit."""
+        refused = 0
         days = resolved["known_time_us"] // DAY_US
         other = resolved["resolution"] != Resolution.MATURED
         new_day = np.diff(days, prepend=self._day) != 0
@@ -95,10 +97,16 @@ class BurstGuard:
             start = row
             if new_day[row]:
                 self._begin_day(int(days[row]))
-            if other[row]:
-                allowed[row] = self._may_learn(resolved, row)
-        self._today += len(allowed) - start
-        return allowed
+            if other[row] and resolved["resolution"][row] in REPORTS:
+                refused += self._refuses(resolved, row)
+        self._today += len(days) - start
+        return refused
+
+    def learnable(self, ordinal: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) whether the transactions with these ordinals had no report that was refused."""
+        if not self._refused:
+            return np.ones(len(ordinal), np.bool_)
+        return ~np.isin(ordinal, np.fromiter(self._refused, np.int64))
 
     def _begin_day(self, day: int) -> None:
         fade = math.exp(-(day - self._day) * DAY_US / self.maturity_us)
@@ -106,19 +114,15 @@ class BurstGuard:
         self._day, self._today = day, 0
         self._reports[:] = 0
 
-    def _may_learn(self, resolved: Table, row: int) -> bool:
-        ordinal, source = int(resolved["ordinal"][row]), int(resolved["source"][row])
-        if resolved["resolution"][row] not in REPORTS:
-            known = ordinal in self._refused
-            self._refused.discard(ordinal)
-            return not known
+    def _refuses(self, resolved: Table, row: int) -> bool:
+        source = int(resolved["source"][row])
         self._reports[source] += 1
         share = self.settings.max_reported_share
         plausible = math.inf if share == 1.0 else share * self._labels
         if self._reports[source] <= max(self.settings.least_reports, plausible):
-            return True
-        self._refused.add(ordinal)
-        return False
+            return False
+        self._refused.add(int(resolved["ordinal"][row]))
+        return True
 
     def forget_before(self, ordinal: int) -> None:
         """No label can come any more of transactions before this one."""

@@ -24,7 +24,9 @@ from fraud_system.models.heuristic import (
     rates_of,
     rule_arrays,
 )
+from fraud_system.models.laplace import LaplaceRegression
 from fraud_system.models.online import model_arrays, new_model, restore_model, weights_of
+from fraud_system.models.pipeline import parts
 from fraud_system.models.recalibration import Recalibration
 from fraud_system.models.scoring import Served
 from fraud_system.publication import Publication
@@ -65,6 +67,16 @@ class Learner:
         self._logged = LoggedFeatures(len(self.names), settings.labels.horizon_s * SECOND_US)
         self.strategy: Strategy = strategy_of(settings.learning, settings.labels, self._logged)
         self._rules = _rules_only(settings)
+
+    def refusals(self) -> dict[str, int]:
+        """What was not learned, by name: the guards' refusals, and blocks that would spoil weights."""
+        last = parts(self.model)[3]
+        blocks = last.refused_blocks if isinstance(last, LaplaceRegression) else 0
+        refused = {
+            "model_blocks": blocks,
+            "recalibration_blocks": self.recalibration.refused_blocks,
+        }
+        return self.refused | refused
 
     @property
     def labels_until_publication(self) -> int:
@@ -120,10 +132,7 @@ class Learner:
 
     def _learn(self, resolved: Table) -> None:
         learning, logged = self.settings.learning, self._logged
-        allowed = self._burst.allowed(resolved)
-        if not allowed.all():
-            self.refused[BURST] += int(np.count_nonzero(~allowed))
-            resolved = {name: column[allowed] for name, column in resolved.items()}
+        self.refused[BURST] += self._burst.refuse(resolved)
         examples = corrected_for_noise(
             self.strategy.examples(resolved),
             learning.false_fraud_share,
@@ -131,6 +140,7 @@ class Learner:
         )
         propensity = logged.column("propensity", examples.ordinal)
         examples = weighted(examples, propensity, learning.weight_cap)
+        examples = examples.only(self._burst.learnable(examples.ordinal))
         usable = usable_rows(logged.column("rows", examples.ordinal), self.settings.guards)
         if not usable.all():
             self.refused[ABSURD] += int(np.count_nonzero(~usable))

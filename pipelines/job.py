@@ -138,7 +138,7 @@ def _described(
         "learned": {
             "weights_versions": learner.version + 1,
             "labels": learner.learned_labels,
-            "refused": learner.refused,
+            "refused": learner.refusals(),
             "events": engine.last_seq,
         },
         "labels": engine.label_counts(),

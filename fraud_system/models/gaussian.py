@@ -86,6 +86,22 @@ def empty_pending(block_labels: int, size: int) -> Pending:
     )
 
 
+def pending_arrays(pending: Pending) -> dict[str, NDArray[Any]]:
+    """A canonical copy, for a snapshot: zeros where nothing is held."""
+    arrays: dict[str, NDArray[Any]] = {
+        f"pending_{name}": column.copy() for name, column in pending._asdict().items()
+    }
+    for name in ("rows", "curve", "target"):
+        arrays[f"pending_{name}"][pending.held[0] :] = 0.0
+    return arrays
+
+
+def restore_pending(pending: Pending, arrays: dict[str, NDArray[Any]]) -> None:
+    """Take what `pending_arrays` gave."""
+    for name, column in pending._asdict().items():
+        column[:] = arrays[f"pending_{name}"]
+
+
 @compiled
 def learn_rows(
     gaussian: Any, pending: Any, rows: Any, curve: Any, target: Any, keep: float, log_odds: Any

@@ -23,7 +23,9 @@ from fraud_system.models.gaussian import (
     factorised,
     learn_rows,
     logit_variance,
+    pending_arrays,
     prior_gaussian,
+    restore_pending,
 )
 from fraud_system.models.interactions import Interactions
 from fraud_system.models.scoring import sigmoid
@@ -219,19 +221,14 @@ class LaplaceRegression(base.MiniBatchClassifier):
             "weight": self.gaussian.mean.copy(),
             "precision": self.gaussian.precision.copy(),
         }
-        for name, column in self.pending._asdict().items():
-            arrays[f"pending_{name}"] = column.copy()
-        for name in ("rows", "curve", "target"):
-            arrays[f"pending_{name}"][self.pending.held[0] :] = 0.0
-        return arrays
+        return arrays | pending_arrays(self.pending)
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take what `to_arrays` gave; the same terms must be known."""
         self.gaussian.mean[:] = arrays["weight"]
         self.gaussian.precision[:] = arrays["precision"]
         self.gaussian.factor[:] = factorised(self.gaussian.precision)
-        for name, column in self.pending._asdict().items():
-            column[:] = arrays[f"pending_{name}"]
+        restore_pending(self.pending, arrays)
 
     def _row(self, x: dict[Any, float]) -> Floats:
         row = np.zeros(len(self.gaussian.mean))

@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system.errors import ConfigError
-from fraud_system.models.gaussian import empty_pending, factorised, learn_rows, prior_gaussian
+from fraud_system.models.gaussian import (
+    empty_pending,
+    factorised,
+    learn_rows,
+    pending_arrays,
+    prior_gaussian,
+    restore_pending,
+)
 
 Floats = NDArray[np.float64]
 IDENTITY = np.array([0.0, 1.0])
@@ -105,19 +112,19 @@ class Recalibration:
             ]
         )
 
+    @property
+    def refused_blocks(self) -> int:
+        """Blocks that would have spoiled the line."""
+        return int(self._pending.refused[0])
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""
         arrays = {"mean": self._gaussian.mean.copy(), "precision": self._gaussian.precision.copy()}
-        for name, column in self._pending._asdict().items():
-            arrays[f"pending_{name}"] = column.copy()
-        for name in ("rows", "curve", "target"):
-            arrays[f"pending_{name}"][self._pending.held[0] :] = 0.0
-        return arrays
+        return arrays | pending_arrays(self._pending)
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take a snapshot's state."""
         self._gaussian.mean[:] = arrays["mean"]
         self._gaussian.precision[:] = arrays["precision"]
         self._gaussian.factor[:] = factorised(self._gaussian.precision)
-        for name, column in self._pending._asdict().items():
-            column[:] = arrays[f"pending_{name}"]
+        restore_pending(self._pending, arrays)

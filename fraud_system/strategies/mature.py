@@ -2,8 +2,8 @@
 
 They are learned in their own order, so what has been learned is at every moment all transactions up to
 one: never frauds whose legitimate neighbours are still to come, also after a long silence. Learning
-frauds on arrival and legitimate ones at maturity would over-predict (by up to 1.8 times while the two
-are out of step); waiting costs freshness instead. The share of frauds that are reported after maturity
+frauds on arrival and legitimate ones at maturity would over-predict while the two are
+out of step; waiting costs freshness instead. The share of frauds that are reported after maturity
 is missing until each report comes, so their rate is under-predicted while it rises.
 """
 

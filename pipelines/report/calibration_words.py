@@ -102,6 +102,11 @@ def _why(period: dict[str, Any]) -> str:
         reason = f"The level is too {off_money}, by count and by money"
     elif off_money and off_count:
         reason = "The level is off, by money the other way than by count"
+    elif (off_money or off_count) and _overlap(by_money, by_count):
+        told, other = ("money", "count") if off_money else ("count", "money")
+        reason = (
+            f"The level is too {off_money or off_count} by {told}; by {other} it cannot be told"
+        )
     elif off_money:
         reason = f"The level may be right by count, but large payments are {too_far}rated"
     elif off_count:
@@ -112,6 +117,11 @@ def _why(period: dict[str, Any]) -> str:
         return f"{figures} {reason}.{bursts}{_worst(period['worst_bin'])}"
     also = f"; also, {shape}" if shape else ""
     return f"{figures} {reason}{also}.{_worst(period['worst_bin'])}"
+
+
+def _overlap(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    """Whether two intervals have more than an end in common: then the ratios may be the same."""
+    return bool(max(left["low"], right["low"]) < min(left["high"], right["high"]))
 
 
 def side(figure: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ def _ratio(value: float, low: float, high: float) -> dict[str, float]:
     return {"value": value, "low": low, "high": high}
 
 
+WIDE, ABOVE = _ratio(1.14, 0.97, 1.37), _ratio(1.09, 1.01, 1.17)
 HIGH, RIGHT, LOW = _ratio(1.3, 1.1, 1.5), _ratio(1.0, 0.9, 1.1), _ratio(0.7, 0.6, 0.8)
 
 
@@ -43,6 +44,8 @@ HIGH, RIGHT, LOW = _ratio(1.3, 1.1, 1.5), _ratio(1.0, 0.9, 1.1), _ratio(0.7, 0.6
         (LOW, RIGHT, 1.0, "right by count, but large payments are underrated"),
         (HIGH, RIGHT, 1.0, "right by count, but large payments are overrated"),
         (RIGHT, LOW, 1.0, "right by money, but small payments are underrated"),
+        (WIDE, ABOVE, 1.0, "too high by count; by money it cannot be told"),
+        (ABOVE, WIDE, 1.0, "too high by money; by count it cannot be told"),
         (RIGHT, RIGHT, 1.6, "not the level: the probabilities are too timid (slope 1.60"),
         (RIGHT, RIGHT, 1.0, "not the level: too much in some bins cancels too little in others"),
     ],
