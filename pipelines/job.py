@@ -111,6 +111,12 @@ def _described(
         }
         for reason, count in sorted(refused.count.items())
     ]
+    set_aside += [
+        {"reason": f"not learned: {name.replace('_', ' ')}", "where": "learner", "count": count}
+        | {"examples": []}
+        for name, count in learner.refusals().items()
+        if count
+    ]
     return {
         "seed": stream.seed,
         "versions": {"python": platform.python_version()}
