@@ -69,8 +69,13 @@ def main(arguments: list[str]) -> None:
     readme = Path("README.md")
     text = readme.read_text(encoding="utf-8")
     for argument in arguments:
-        mark, run = argument.split("=")
-        metrics = json.loads((Path(run) / "metrics.json").read_text(encoding="utf-8"))
+        mark, _, run = argument.partition("=")
+        path = Path(run) / "metrics.json"
+        if not run or not path.exists():
+            raise SystemExit(
+                f"error: RUNS: {argument!r} names no finished run (fix: demo=runs/demo)"
+            )
+        metrics = json.loads(path.read_text(encoding="utf-8"))
         text = put_between_marks(text, mark, demo_table(metrics))
     readme.write_text(text, encoding="utf-8")
 
