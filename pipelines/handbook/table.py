@@ -23,6 +23,7 @@ COLUMNS = {
     "log_loss": ("log loss", "log loss", 4),
     "expected_over_observed": ("expected / observed", "expected/observed", 3),
 }
+PAIRED = "The model of this run less each other, resampled together: above 0 it has more"
 PACKAGES = ("numpy", "numba", "river", "scikit-learn")
 _NAME, _CELL = 31, 18
 
@@ -69,6 +70,9 @@ def table_text(lines: list[Line], folds: FoldSet) -> str:
         "",
         f"The first test week alone, the seven days from {folds.first_test_day}.",
         *_block(lines, "first_fold", list(RANKING)),
+        "",
+        f"{PAIRED}.",
+        *_block(lines, "paired", [*RANKING, *WHOLE_WEEKS]),
     ]
     return "\n".join(text)
 
@@ -93,6 +97,7 @@ def write_comparison(lines: list[Line], folds: FoldSet, draws: int, run_dir: Pat
                 "first_fold",
                 f"The first test week alone, the seven days from {folds.first_test_day}",
             ),
+            _part(lines, "paired", PAIRED),
         ],
     }
     (run_dir / COMPARISON).write_text(json_text(plain(content)), encoding="utf-8")
@@ -129,6 +134,7 @@ def write_results(lines: list[Line], folds: FoldSet, path: Path) -> None:
     for part, unit, suffix in (
         ("mean", "mean of the folds", ""),
         ("first_fold", "first test week", ", first test week"),
+        ("paired", "difference", ", this run's model less it"),
     ):
         for line in lines:
             for name, figure in getattr(line.figures, part).items():
@@ -136,7 +142,7 @@ def write_results(lines: list[Line], folds: FoldSet, path: Path) -> None:
                 row = {
                     "name": f"{_short(line.group)}: {line.name}: {name}{suffix}",
                     "value": figure.value,
-                    "unit": whole_weeks if name in WHOLE_WEEKS else unit,
+                    "unit": whole_weeks if name in WHOLE_WEEKS and part == "mean" else unit,
                     "low": figure.low,
                     "high": figure.high,
                     "against": None,
@@ -146,7 +152,7 @@ def write_results(lines: list[Line], folds: FoldSet, path: Path) -> None:
                 if against is not None:
                     row["against"] = f"published logistic regression, {against}"
                     row["ratio"] = figure.value / against
-                elif name == "expected_over_observed":
+                elif name == "expected_over_observed" and part == "mean":
                     row |= {"against": "1, as many frauds as expected", "ratio": figure.value}
                 rows.append(row)
     result = {

@@ -62,7 +62,7 @@ def test_results_are_in_the_form_that_every_measuring_target_has(done: Path) -> 
     for row in result["rows"]:
         assert {"name", "value", "unit", "against", "ratio"} <= set(row)
     named = {row["name"]: row for row in result["rows"]}
-    assert len(named) == len(result["rows"]) == len(MODELS) * (5 + 3)
+    assert len(named) == len(result["rows"]) == len(MODELS) * (5 + 3) + (len(MODELS) - 1) * 5
     ratio = named["Online: river baseline, interactions: expected_over_observed"]
     assert ratio["unit"] == "test weeks together"
     assert ratio["low"] < ratio["value"] < ratio["high"]
