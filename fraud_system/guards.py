@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from fraud_system.errors import ConfigError
 from fraud_system.events import DAY_US, LabelSource, Resolution, Table
 from fraud_system.models.online import Weights
+from fraud_system.setting_checks import check_positive
 
 REPORTS = (Resolution.FRAUD, Resolution.LATE_FRAUD)
 BURST, ABSURD, RUNAWAY = "reports_beyond_the_burst_limit", "absurd_features", "runaway_weights"
@@ -50,12 +51,9 @@ class GuardSettings:
     max_reported_share: float = 0.02
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not value > 0.0 or math.isinf(value):
-                raise ConfigError(
-                    f"must be a positive number, not {value!r}", field=f"guards.{name}"
-                )
+        check_positive("guards", **asdict(self))
+        if not isinstance(self.least_reports, int):
+            raise ConfigError("must be a whole number", field="guards.least_reports")
         if self.max_reported_share > 1.0:
             raise ConfigError("is a share, at most 1", field="guards.max_reported_share")
 

@@ -141,13 +141,13 @@ class Learner:
         propensity = logged.column("propensity", examples.ordinal)
         examples = weighted(examples, propensity, learning.weight_cap)
         examples = examples.only(self._burst.learnable(examples.ordinal))
-        usable = usable_rows(logged.column("rows", examples.ordinal), self.settings.guards)
+        rows = logged.column("rows", examples.ordinal)
+        usable = usable_rows(rows, self.settings.guards)
         if not usable.all():
             self.refused[ABSURD] += int(np.count_nonzero(~usable))
-            examples = examples.only(usable)
+            examples, rows = examples.only(usable), rows[usable]
         # Two passes over the same rows; each is one fixed order of updates, whatever the cutting.
         curve, target = examples.curve, examples.target
-        rows = logged.column("rows", examples.ordinal)
         learn_rates(self.buckets, self._rules, rows, curve, target, self.settings.memory_labels)
         self.learned_labels += int(np.count_nonzero(curve))
         self.recalibration.learn(logged.column("log_odds", examples.ordinal), curve, target)

@@ -13,6 +13,7 @@ from river import compose, linear_model, optim, preprocessing
 from fraud_system.errors import ConfigError
 from fraud_system.models.interactions import Interactions
 from fraud_system.models.squash import LIMIT, Squash
+from fraud_system.setting_checks import check_positive
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,9 @@ class BaselineSettings:
     def __post_init__(self) -> None:
         if self.kind != "baseline":
             raise ConfigError(f"these are not settings of {self.kind!r}", field="model.kind")
-        for name, value in asdict(self).items():
-            if name == "kind":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigError(f"must be a number, not {value!r}", field=f"model.{name}")
-            # Zero would divide by it: log odds, the first AdaGrad step, the squash.
-            positive = value > 0.0 or (name == "intercept_learning_rate" and value == 0.0)
-            if not positive or not math.isfinite(value):
-                raise ConfigError(f"must be positive, not {value}", field=f"model.{name}")
+        numbers = {name: value for name, value in asdict(self).items() if name != "kind"}
+        # Zero would divide by it: log odds, the first AdaGrad step, the squash.
+        check_positive("model", zero_or_more="intercept_learning_rate", **numbers)
         if self.prevalence >= 1.0:
             raise ConfigError("is a share below 1", field="model.prevalence", fix="e.g. 0.005")
 

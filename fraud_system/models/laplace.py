@@ -30,6 +30,7 @@ from fraud_system.models.gaussian import (
 from fraud_system.models.interactions import Interactions
 from fraud_system.models.scoring import sigmoid
 from fraud_system.models.squash import LIMIT, Squash
+from fraud_system.setting_checks import check_positive
 
 Floats = NDArray[np.float64]
 MAX_BLOCK_LABELS = 65_536
@@ -64,14 +65,8 @@ class LaplaceSettings:
     def __post_init__(self) -> None:
         if self.kind != "laplace":
             raise ConfigError(f"these are not settings of {self.kind!r}", field="model.kind")
-        for name, value in asdict(self).items():
-            if name == "kind":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigError(f"must be a number, not {value!r}", field=f"model.{name}")
-            infinite = math.isinf(value) and name != "memory_labels"
-            if not value > 0.0 or infinite:
-                raise ConfigError(f"must be positive, not {value}", field=f"model.{name}")
+        numbers = {name: value for name, value in asdict(self).items() if name != "kind"}
+        check_positive("model", infinite="memory_labels", **numbers)
         if self.prevalence >= 1.0:
             raise ConfigError("is a share below 1", field="model.prevalence", fix="e.g. 0.005")
         if self.memory_labels < 10.0:

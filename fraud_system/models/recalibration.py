@@ -8,7 +8,6 @@ learned about old ones (Platt 1999; updated online as in Kuleshov and Ermon 2017
 forgetting, see `gaussian`). It is a stage that any model can have: two numbers in a publication.
 """
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from fraud_system.models.gaussian import (
     prior_gaussian,
     restore_pending,
 )
+from fraud_system.setting_checks import check_positive
 
 Floats = NDArray[np.float64]
 IDENTITY = np.array([0.0, 1.0])
@@ -54,15 +54,8 @@ class RecalibrationSettings:
     def __post_init__(self) -> None:
         if not isinstance(self.enabled, bool):
             raise ConfigError("must be true or false", field="recalibration.enabled")
-        for name, value in asdict(self).items():
-            if name == "enabled":
-                continue
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            infinite = name != "memory_labels" and number and math.isinf(value)
-            if not number or not value > 0.0 or infinite:
-                raise ConfigError(
-                    f"must be a positive number, not {value!r}", field=f"recalibration.{name}"
-                )
+        numbers = {name: value for name, value in asdict(self).items() if name != "enabled"}
+        check_positive("recalibration", infinite="memory_labels", **numbers)
         if self.memory_labels < 10.0:
             raise ConfigError("must be at least 10", field="recalibration.memory_labels")
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from river import optim
 from scipy.special import expit, rel_entr
+from served_weights import served_of
 
 from fraud_system.compiled import compiled
 from fraud_system.models.baseline import BaselineSettings, baseline
-from fraud_system.models.fast_forward import fast_forward, read_state
+from fraud_system.models.fast_forward import fast_forward
 from fraud_system.models.pipeline import parts
-from fraud_system.models.scoring import Served, logit_of, sigmoid
+from fraud_system.models.scoring import logit_of, sigmoid
 
 NAMES = list("abcdefgh")
 PAIRS = (("a", "d"), ("b", "c"), ("e", "e"))
@@ -28,24 +29,6 @@ def score_rows(served, rows, out):
     term = np.zeros(rows.shape[1])
     for row in range(len(rows)):
         out[row] = sigmoid(logit_of(served, rows[row], term))
-
-
-def served_of(model):
-    state = read_state(model, NAMES)
-    return Served(
-        mean=state.mean,
-        deviation=np.sqrt(state.variance),
-        weight=state.weight,
-        intercept=state.intercept,
-        left=state.left,
-        right=state.right,
-        squash_limit=np.array([parts(model)[1].limit]),
-        recalibration=np.array([0.0, 1.0]),
-        rule_feature=np.zeros((0, 4), np.int64),
-        rule_above=np.zeros((0, 4), np.bool_),
-        rule_threshold=np.zeros((0, 4)),
-        rates=np.full(2, 0.01),
-    )
 
 
 def stationary_stream(rows, intercept, seed):
@@ -62,7 +45,7 @@ def predict_then_learn(model, features, is_fraud):
     predicted = np.empty(len(features))
     for start in range(0, len(features), EVERY):
         cut = slice(start, start + EVERY)
-        score_rows(served_of(model), features[cut], predicted[cut])
+        score_rows(served_of(model, NAMES), features[cut], predicted[cut])
         fast_forward(model, NAMES, features[cut], is_fraud[cut])
     return predicted
 

@@ -165,7 +165,7 @@ def test_weights_that_run_away_are_not_published_and_the_last_good_ones_stay() -
 @pytest.mark.parametrize(
     ("field", "value"),
     [(name, bad) for name in asdict(GuardSettings()) for bad in (0, -1.0, math.inf, "5", True)]
-    + [("max_reported_share", 1.5), ("max_weight", math.nan)],
+    + [("max_reported_share", 1.5), ("max_weight", math.nan), ("least_reports", 2.5)],
 )
 def test_settings_out_of_range_are_refused(field: str, value: object) -> None:
     with pytest.raises(ConfigError) as caught:
