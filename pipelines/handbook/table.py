@@ -222,7 +222,11 @@ def _interval(figure: Figure | None, digits: int) -> str:
     """
     >>> _interval(Figure(0.5, 0.4, 0.6), 1), _interval(Figure(0.5), 1)
     ('[0.4, 0.6]', '')
+    >>> _interval(Figure(-0.5, -0.6, -0.4), 4)
+    '[-0.6000,-0.4000]'
     """
     if figure is None or figure.low is None:
         return ""
-    return f"[{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+    text = f"[{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+    # Two minus signs fill a column to its edge: the next one must not touch it.
+    return text if len(text) < _CELL else text.replace(", ", ",")
