@@ -126,6 +126,16 @@ class Engine:
         """Who answers."""
         return Scorer(int(self._core.clock[kernel.MODE]))
 
+    @property
+    def served(self) -> Served:
+        """What answers now; not to be written to."""
+        return self._core.served
+
+    def served_with(self, publication: Publication) -> Served:
+        """What answered, or would answer, under the weights of a publication."""
+        arrays = {name: np.array(getattr(publication, name)) for name in ARRAYS}
+        return self._core.served._replace(**arrays)
+
     def label_counts(self) -> dict[str, int]:
         """What the joiner has done so far, by name."""
         return labels.counts_by_name(self._core.joiner)
@@ -202,15 +212,7 @@ class Engine:
             raise ArtefactError(
                 f"{publication.version} is not newer than {self.weights_version}", field="version"
             )
-        served = self._core.served._replace(
-            mean=np.array(publication.mean),
-            deviation=np.array(publication.deviation),
-            weight=np.array(publication.weight),
-            intercept=np.array(publication.intercept),
-            recalibration=np.array(publication.recalibration),
-            rates=np.array(publication.rates),
-        )
-        self._core = self._core._replace(served=served)
+        self._core = self._core._replace(served=self.served_with(publication))
         self._core.clock[kernel.VERSION] = publication.version
         return self._single_event("published", publication.table(self.last_seq + 1))
 
