@@ -1,0 +1,277 @@
+"""What is said over HTTP: one definition of each type, for validation, OpenAPI and the client.
+
+The types of answers are fixed; the type of a transaction is made at start-up from the data set's schema, so
+that its fields are those columns which the schema names: entities by their names (`card`), further
+columns by theirs. msgspec checks and decodes JSON into these types in one pass, and describes them as
+JSON Schema for the OpenAPI document.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from fraud_system.errors import ConfigError
+from fraud_system.kernel import MAX_AMOUNT, MAX_NUMERIC
+from fraud_system.keys import MAX_ID_BYTES
+from fraud_system.schema import Schema
+
+MAX_TEXT = 256  # characters of a card, a terminal or a category
+MAX_LABEL_ID = 200
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+
+TransactionId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_ID_BYTES,
+        pattern=_PRINTABLE,
+        description=f"unique within the horizon of labels; at most {MAX_ID_BYTES} bytes in UTF-8",
+        examples=["payment-000001"],
+    ),
+]
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, pattern=_PRINTABLE)]
+Number = Annotated[float, Meta(ge=-MAX_NUMERIC, le=MAX_NUMERIC)]
+EventTime = Annotated[
+    datetime,
+    Meta(
+        tz=True,
+        description="the sender's clock, RFC 3339 with an offset",
+        examples=["2026-01-31T12:00:00Z"],
+    ),
+]
+Amount = Annotated[
+    float, Meta(ge=0.0, le=MAX_AMOUNT, description="in major currency units", examples=[49.9])
+]
+LabelId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_LABEL_ID,
+        pattern=_PRINTABLE,
+        description="of this report, such as the number of the chargeback; makes repeating it safe",
+        examples=["chargeback-77"],
+    ),
+]
+Source = Literal["chargeback", "review", "user_report"]
+ActionName = Literal["approve", "review", "decline"]
+ScorerName = Literal["model", "heuristic"]
+OutcomeName = Literal[
+    "fraud_joined",
+    "late_fraud_joined",
+    "reversal_joined",
+    "duplicate",
+    "reversal_without_fraud",
+    "fraud_after_reversal",
+    "parked",
+]
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """The answer to one transaction. Repeating the transaction gives the same answer again.
+
+    Args:
+        transaction_id: as sent.
+        probability: of fraud, calibrated.
+        expected_loss: probability x amount, in the currency of the amount.
+        action: the cheapest in expectation.
+        reasons: at most three, what raises the score most first.
+        scorer: who gave the probability; `heuristic` is plan B.
+        weights_version: of the weights that were in force.
+        weights_age_s: how long they had been in force.
+        arm: of an experiment.
+        known_time: when the engine came to know of the transaction.
+        seq: its place in the ledger.
+    """
+
+    transaction_id: str
+    probability: Annotated[float, Meta(ge=0.0, le=1.0)]
+    expected_loss: Annotated[float, Meta(ge=0.0)]
+    action: ActionName
+    reasons: list[str]
+    scorer: ScorerName
+    weights_version: int
+    weights_age_s: float
+    arm: Literal["champion"]
+    known_time: datetime
+    seq: Annotated[int, Meta(ge=1)]
+
+
+class Label(Struct, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """One report about a transaction.
+
+    Args:
+        transaction_id: the transaction that it is about; it may come first, the transaction later.
+        is_fraud: false takes an earlier report of fraud back. Nobody has to report legitimate ones:
+            they become so by maturing.
+        source: who says so.
+        label_id: of the report; without it, transaction, source and is_fraud name the report.
+    """
+
+    transaction_id: TransactionId
+    is_fraud: bool
+    source: Source
+    label_id: LabelId | None = None
+
+
+class LabelReceipt(Struct, frozen=True, gc=False):
+    """The answer to one report, given once it is durable. Repeating the report gives it again.
+
+    Args:
+        transaction_id: as sent.
+        label_id: as sent, or null.
+        outcome: what the joiner made of it.
+        known_time: when the engine came to know of it.
+        seq: its place in the ledger.
+    """
+
+    transaction_id: str
+    label_id: str | None
+    outcome: OutcomeName
+    known_time: datetime
+    seq: Annotated[int, Meta(ge=1)]
+
+
+class Contribution(Struct, frozen=True):
+    """What one feature, or one interaction of two, adds to the log odds.
+
+    Args:
+        name: of the feature; `a x b` for an interaction.
+        words: what it is.
+        value: as logged; null where it was missing, and for interactions.
+        contribution: to the log odds, measured from the average transaction.
+    """
+
+    name: str
+    words: str
+    value: float | None
+    contribution: float
+
+
+class KnownLabel(Struct, frozen=True):
+    """A report that has come about a transaction."""
+
+    is_fraud: bool
+    source: Source
+    outcome: OutcomeName
+    known_time: datetime
+    seq: int
+
+
+class Explanation(Struct, frozen=True):
+    """Everything on record about one decision.
+
+    Args:
+        decision: as it was given.
+        event_time, amount: as they came.
+        entities: the 64-bit keys that stand for card, terminal and so on, in hexadecimal; null where the
+            transaction named none. The texts themselves are not kept.
+        numeric: further numbers as they came.
+        probability_model, probability_heuristic, probability_constant: of the model, of plan B, and the
+            fraud rate known at that moment. A model that failed gave null.
+        contributions: largest first; empty where the weights are not on record any more.
+        labels: reports so far.
+        status: of the transaction: open, matured, fraud or reversed; null beyond the label horizon.
+    """
+
+    decision: Decision
+    event_time: datetime
+    amount: float
+    entities: dict[str, str | None]
+    numeric: dict[str, float | None]
+    probability_model: float | None
+    probability_heuristic: float
+    probability_constant: float
+    contributions: list[Contribution]
+    labels: list[KnownLabel]
+    status: Literal["open", "matured", "fraud", "reversed"] | None
+
+
+class ModeChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """Force plan B, or release it.
+
+    Args:
+        mode: who shall answer.
+        reason: kept in the ledger with the switch.
+    """
+
+    mode: ScorerName
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class ModeChanged(Struct, frozen=True):
+    """The switch is durable."""
+
+    mode: ScorerName
+    seq: int
+
+
+def transaction_type(schema: Schema) -> type[Struct]:
+    """The type of a transaction of this data set.
+
+    Its attributes are `transaction_id`, `event_time`, `amount`, then `entity_0`.., `numeric_0`..,
+    `category_0`..; in JSON they have the names of the schema, in its order.
+
+    Raises:
+        ConfigError: an entity or column has the name of one of the first three, or of another.
+
+    >>> from fraud_system.schema import load_schema
+    >>> text = '''
+    ... name = "mine"
+    ... [columns]
+    ... transaction_id = "id"
+    ... event_time = "time"
+    ... amount = "amount"
+    ... [entities]
+    ... card = "card"
+    ... '''
+    >>> kind = transaction_type(load_schema(text, "mine.toml"))
+    >>> sent = b'{"transaction_id": "1", "event_time": "2026-01-31T12:00:00Z", "amount": 5, "card": "c"}'
+    >>> msgspec.json.decode(sent, type=kind).entity_0
+    'c'
+    """
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        ("transaction_id", TransactionId),
+        ("event_time", EventTime),
+        ("amount", Amount),
+    ]
+    names: dict[str, str] = {}
+    kinds = (
+        ("entity", tuple(schema.entities), lambda name: Text),
+        ("numeric", schema.numeric, lambda name: Number),
+        ("category", schema.categorical, lambda name: _category(schema, name)),
+    )
+    for kind, columns, type_of in kinds:
+        for position, column in enumerate(columns):
+            if column in {"transaction_id", "event_time", "amount", *names.values()}:
+                raise ConfigError(
+                    f"two fields of a transaction would be called {column!r}",
+                    field=f"schema: {column}",
+                    fix="give the entity or the column another name",
+                )
+            names[f"{kind}_{position}"] = column
+            fields.append((f"{kind}_{position}", type_of(column) | None, None))
+    return msgspec.defstruct(
+        "Transaction",
+        fields,
+        kw_only=True,
+        frozen=True,
+        gc=False,
+        forbid_unknown_fields=True,
+        rename=lambda attribute: names.get(attribute, attribute),
+        namespace={"__doc__": "One attempt to pay. What is null or absent counts as missing."},
+    )
+
+
+def _category(schema: Schema, column: str) -> Any:
+    values = schema.categories.get(column)
+    return Literal[values] if values else Text
+
+
+Sent = TypeVar("Sent")
+
+
+def decoder(kind: type[Sent]) -> msgspec.json.Decoder[Sent]:
+    """Of JSON into a type; numbers in strings and the like are refused."""
+    return msgspec.json.Decoder(kind, strict=True)
