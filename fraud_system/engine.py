@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system import kernel, labels
+from fraud_system import kernel, label_views, labels
 from fraud_system.errors import ArtefactError
 from fraud_system.events import (
     Arrivals,
@@ -138,11 +138,24 @@ class Engine:
 
     def label_counts(self) -> dict[str, int]:
         """What the joiner has done so far, by name."""
-        return labels.counts_by_name(self._core.joiner)
+        return label_views.counts_by_name(self._core.joiner)
 
     def label_silence_s(self) -> float:
         """Seconds without any label message; infinite before the first."""
-        return labels.silence_s(self._core.joiner, self.known_time_us)
+        return label_views.silence_s(self._core.joiner, self.known_time_us)
+
+    @property
+    def oldest_open_seq(self) -> int:
+        """Of the oldest transaction that can still be joined; `last_seq + 1` if there is none.
+
+        The id of a transaction before it may come again, and is then a new transaction.
+        """
+        oldest = label_views.oldest_seq(self._core.joiner)
+        return self.last_seq + 1 if oldest is None else oldest
+
+    def label_status(self, transaction_key: int) -> str | None:
+        """What is known of a transaction: one of `label_views.STATUS_NAMES`, None beyond the horizon."""
+        return label_views.status_of(self._core.joiner, transaction_key)
 
     def memory_bytes(self) -> int:
         """Of the state: bounded by entities and by transactions within the label horizon."""

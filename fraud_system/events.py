@@ -20,6 +20,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_system.keys import label_keys
+
 Column = NDArray[Any]
 Table = dict[str, Column]
 
@@ -126,6 +128,7 @@ class LabelsObserved(Columns):
         known_time_us: (m,) int64, when the message arrived; never decreasing.
         is_fraud: (m,) bool; False takes an earlier True back.
         source: (m,) uint8, a `LabelSource`.
+        label_key: (m,) uint64, `keys.key_of` the message's own id; see `unnamed` where it has none.
     """
 
     transaction_id: Column
@@ -133,6 +136,20 @@ class LabelsObserved(Columns):
     known_time_us: Column
     is_fraud: Column
     source: Column
+    label_key: Column
+
+    @classmethod
+    def unnamed(
+        cls,
+        transaction_id: Column,
+        transaction_key: Column,
+        known_time_us: Column,
+        is_fraud: Column,
+        source: Column,
+    ) -> Self:
+        """Messages that have no id of their own: their keys are `keys.label_keys`."""
+        keys = label_keys(transaction_key, is_fraud, source)
+        return cls(transaction_id, transaction_key, known_time_us, is_fraud, source, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +260,7 @@ def no_transactions(entities: int, numeric: int = 0, categorical: int = 0) -> Tr
 
 def no_labels() -> LabelsObserved:
     """An empty table of labels."""
-    return LabelsObserved(
+    return LabelsObserved.unnamed(
         transaction_id=np.zeros(0, dtype="S1"),
         transaction_key=np.zeros(0, dtype=np.uint64),
         known_time_us=np.zeros(0, dtype=np.int64),

@@ -1,5 +1,6 @@
 """Columns in, frames out: what the engine hands to the kernel, and what it makes of the kernel's answer."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,13 @@ def input_of(
     ):
         if column.shape[1:] != (expected,):
             raise DataError(f"has {column.shape[1:]} columns, not {expected}", field=name)
-    for each in (transactions, messages):
-        if (each.transaction_key == 0).any():
-            raise DataError(
-                "0 stands for unknown", field="transaction_key", fix="use `keys.keys_of`"
-            )
+    for name, column in (
+        ("transaction_key", transactions.transaction_key),
+        ("transaction_key", messages.transaction_key),
+        ("label_key", messages.label_key),
+    ):
+        if (column == 0).any():
+            raise DataError("0 stands for unknown", field=name, fix="use `keys.keys_of`")
     known = arrivals.known_time_us
     if len(known) > start and (known[start] < after_us or (np.diff(known[start:]) < 0).any()):
         raise DataError("decreases", field="known_time_us", fix="sort by known time")
@@ -186,7 +189,7 @@ def arrivals_of(frame: Frame, empty: tuple[Transactions, LabelsObserved]) -> Arr
         if kind == Kind.TRANSACTION:
             transactions = Transactions(**{n: table[n] for n in transactions.table()})
         elif kind == Kind.LABEL:
-            messages = LabelsObserved(**{n: table[n] for n in messages.table()})
+            messages = labels_of(table)
         else:
             tick_us = table["known_time_us"]
     if not seqs:
@@ -195,6 +198,17 @@ def arrivals_of(frame: Frame, empty: tuple[Transactions, LabelsObserved]) -> Arr
     return Arrivals(
         np.concatenate(kinds)[order], np.concatenate(rows)[order], transactions, messages, tick_us
     )
+
+
+def labels_of(table: Table) -> LabelsObserved:
+    """The messages of a recorded `label` table.
+
+    A release before `label_key` recorded none, and its messages had no ids of their own.
+    """
+    names = [field.name for field in fields(LabelsObserved)]
+    if "label_key" in table:
+        return LabelsObserved(**{name: table[name] for name in names})
+    return LabelsObserved.unnamed(**{name: table[name] for name in names if name != "label_key"})
 
 
 def _columns(names: tuple[str, ...], rows: NDArray[np.int64]) -> Table:

@@ -91,7 +91,7 @@ class Input(NamedTuple):
     entity_keys: NDArray[np.uint64]
     numeric: NDArray[np.float64]
     categories: NDArray[np.uint64]
-    label_key: NDArray[np.uint64]
+    label_transaction_key: NDArray[np.uint64]
     label_is_fraud: NDArray[np.bool_]
     label_source: NDArray[np.uint8]
     action: NDArray[np.uint8]
@@ -302,7 +302,7 @@ def _take_label(core: Any, given: Any, row: int, now_us: int, out: Any) -> None:
     filled = out.filled[N_LABELS]
     out.filled[N_LABELS] += 1
     seq = _next_seq(core, now_us)
-    key, source = given.label_key[row], given.label_source[row]
+    key, source = given.label_transaction_key[row], given.label_source[row]
     place = get(core.joiner.lookup, key) & (len(core.joiner.key) - 1)
     before_us = core.joiner.resolved_us[place]
     outcome, ordinal = observe(core.joiner, key, given.label_is_fraud[row], source, now_us, seq)

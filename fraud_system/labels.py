@@ -191,12 +191,6 @@ def with_room_for(joiner: Joiner, transactions: int) -> Joiner:
     return joiner._replace(lookup=with_room(joiner.lookup, transactions))
 
 
-def counts_by_name(joiner: Joiner) -> dict[str, int]:
-    """Every count, by its name in lower case."""
-    names = [member.name.lower() for kind in (Outcome, Count) for member in kind]
-    return dict(zip(names, joiner.counts.tolist(), strict=True))
-
-
 def to_arrays(joiner: Joiner) -> dict[str, NDArray[np.generic]]:
     """A canonical copy, for a snapshot."""
     ring = np.arange(joiner.cursor[HEAD], joiner.cursor[TAIL]) & (len(joiner.key) - 1)
@@ -233,12 +227,6 @@ def _index(index: Any, ring: Any, positions: Any) -> None:
         key = ring[position & (len(ring) - 1)]
         if key != 0:
             put(index, key, position)
-
-
-def silence_s(joiner: Joiner, now_us: int) -> float:
-    """Seconds since any label message came; infinite before the first."""
-    last_us = int(joiner.cursor[LAST_LABEL_US])
-    return float("inf") if last_us == NEVER_US else (now_us - last_us) / SECOND_US
 
 
 @borrowing

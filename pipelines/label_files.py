@@ -53,7 +53,7 @@ def read_labels(
     unknown = _refuse_unknown(sieve, ids, transactions, schema)
     kept = np.flatnonzero(sieve.kept)
     order = kept[np.argsort(observed.values[kept], kind="stable")]
-    labels = LabelsObserved(
+    labels = LabelsObserved.unnamed(
         **id_columns(ids, order),
         known_time_us=observed.values[order],
         is_fraud=is_fraud.values[order],

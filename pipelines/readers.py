@@ -134,7 +134,7 @@ def arrivals(
 
     >>> from fraud_system.events import no_transactions
     >>> five = np.array([5])
-    >>> orphan = LabelsObserved(np.array([b"a"]), keys_of(["a"]), five, five > 0, five - 5)
+    >>> orphan = LabelsObserved.unnamed(np.array([b"a"]), keys_of(["a"]), five, five > 0, five - 5)
     >>> arrivals(no_transactions(entities=0), orphan, maturity_s=1, orphan_wait_s=2).known_time_us
     array([      5, 2000006])
     """
@@ -265,7 +265,7 @@ def _label_column(
     of_labels.refuse("unreadable label", column, label.unreadable)
     of_labels.check(len(order), schema.limits.max_bad_share)
     frauds = transactions.rows(np.flatnonzero(label.values[order]))
-    labels = LabelsObserved(
+    labels = LabelsObserved.unnamed(
         transaction_id=frauds.transaction_id,
         transaction_key=frauds.transaction_key,
         known_time_us=frauds.known_time_us + delay_s * SECOND_US,

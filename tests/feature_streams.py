@@ -70,7 +70,7 @@ def transactions_of(
 def labels_of(known_us: Any, transaction_key: Any, is_fraud: Any = True) -> LabelsObserved:
     known_us = np.asarray(known_us, np.int64)
     key = np.asarray(transaction_key, np.uint64)
-    return LabelsObserved(
+    return LabelsObserved.unnamed(
         transaction_id=np.array([b"%d" % each for each in key], "S20"),
         transaction_key=key,
         known_time_us=known_us,

@@ -120,7 +120,7 @@ def arrivals_of(lines: Iterable[Line]) -> Arrivals:
     for kind in Kind:
         row[kinds == kind] = np.arange(len(of[kind]))
     messages = of[Kind.LABEL]
-    labels = LabelsObserved(
+    labels = LabelsObserved.unnamed(
         transaction_id=np.array([line.name for line in messages], "S16"),
         transaction_key=keys_of(line.name for line in messages),
         known_time_us=np.array([in_us(line.time_s) for line in messages], np.int64),
@@ -165,7 +165,7 @@ def many_transactions(known_us: Any, first_key: int = 1, cards: int = 50) -> Tra
 def many_frauds(known_us: Any, numbers: Any) -> LabelsObserved:
     """A report about each of the transactions that `many_transactions` numbers so."""
     numbers = np.asarray(numbers, np.uint64)
-    return LabelsObserved(
+    return LabelsObserved.unnamed(
         transaction_id=np.char.mod("%d", numbers).astype("S16"),
         transaction_key=scattered(numbers),
         known_time_us=np.broadcast_to(np.asarray(known_us, np.int64), len(numbers)),
@@ -277,7 +277,7 @@ def _messages_about(transactions: Transactions, draw: np.random.Generator) -> La
     delay_us[:30] = maturity_s * SECOND_US
     known_us = transactions.known_time_us[row] + delay_us
     order = np.argsort(known_us, kind="stable")
-    return LabelsObserved(
+    return LabelsObserved.unnamed(
         transaction_id=transactions.transaction_id[row][order],
         transaction_key=transactions.transaction_key[row][order],
         known_time_us=known_us[order],

@@ -64,7 +64,7 @@ def reports_of(
     known_us = np.concatenate([first_us, second_us[doubled], reversal_us[reversed_]])
     sources = np.concatenate([source, second_source[doubled], source[reversed_]])
     says_fraud = np.arange(len(about)) < size + doubled.sum()
-    reports = LabelsObserved(
+    reports = LabelsObserved.unnamed(
         transaction_id=transactions.transaction_id[about],
         transaction_key=transactions.transaction_key[about],
         known_time_us=known_us,
@@ -84,7 +84,7 @@ def _orphans(
     span_us = (0, 0)
     if count:
         span_us = transactions.event_time_us.min(), transactions.event_time_us.max()
-    return LabelsObserved(
+    return LabelsObserved.unnamed(
         transaction_id=np.array(names, dtype=transactions.transaction_id.dtype),
         transaction_key=keys_of(names),
         known_time_us=rng.integers(*span_us, count, endpoint=True),

@@ -81,7 +81,7 @@ def test_its_own_label_changes_nothing_before_or_at_the_transaction(row, is_frau
     key = KEYS[row]
     known_us = int(LOGGED.transaction["known_time_us"][row]) + delay_h * 3_600_000_000
     told = STREAM.labels.rows(STREAM.labels.transaction_key != key)
-    own = LabelsObserved(
+    own = LabelsObserved.unnamed(
         transaction_id=np.array([b"own"]),
         transaction_key=np.array([key]),
         known_time_us=np.array([known_us]),

@@ -9,6 +9,7 @@ import pytest
 from streams import arrivals_of, fraud, reversal, tick, tiny_settings, transaction
 
 from fraud_system import replay
+from fraud_system.engine import Engine
 from fraud_system.errors import ReplayMismatch
 from fraud_system.events import Frame, Resolution, Scorer, Table
 from fraud_system.ledger import MemoryLedger
@@ -77,6 +78,41 @@ def changed(
 
 def test_a_good_ledger_is_accepted_to_its_end(good: list[Frame]) -> None:
     assert list(replay.verify(SETTINGS, ledger_of(good))) == [frame.last_seq for frame in good]
+
+
+def as_written_before(frames: list[Frame]) -> list[Frame]:
+    """As a release wrote them that knew no keys of labels."""
+    for place, frame in enumerate(frames):
+        if "label" in frame.tables:
+            frames = changed(frames, place, lambda tables: tables["label"].pop("label_key"))
+    return frames
+
+
+def test_a_ledger_without_keys_of_labels_is_compared_in_all_else(good: list[Frame]) -> None:
+    older = as_written_before(good)
+    assert all("label_key" not in frame.tables.get("label", {}) for frame in older)
+    mixed = older[:20] + good[20:]
+    for frames in (older, mixed):
+        assert list(replay.verify(SETTINGS, ledger_of(frames)))[-1] == good[-1].last_seq
+    bad = changed(older, holding(older, "label"), put("label", "outcome", 5))
+    with pytest.raises(ReplayMismatch, match=r"label\.outcome was"):
+        list(replay.verify(SETTINGS, ledger_of(bad)))
+    for source in ("is_fraud", "source", "transaction_key"):
+        bad = changed(older, holding(older, "label"), lambda t, c=source: t["label"].pop(c))
+        with pytest.raises(ReplayMismatch, match="cannot be replayed"):
+            list(replay.verify(SETTINGS, ledger_of(bad)))
+
+
+def test_the_keys_of_older_labels_are_those_that_they_would_have_now(good: list[Frame]) -> None:
+    engine = Engine(SETTINGS)
+    for frame, older in zip(good, as_written_before(good), strict=True):
+        keys = engine.inputs_of(older).labels.label_key
+        assert keys.tolist() == frame.tables.get("label", {}).get("label_key", keys[:0]).tolist()
+    now, before = (
+        list(replay.dead_letters(ledger_of(frames))) for frames in (good, as_written_before(good))
+    )
+    assert [row["label_key"].tolist() for row in before] == [r["label_key"].tolist() for r in now]
+    assert now
 
 
 def one_ulp(table: str, column: str) -> Callable[[dict[str, Table]], None]:

@@ -161,6 +161,10 @@ def test_key_zero_is_an_error() -> None:
     ):
         with pytest.raises(DataError, match="transaction_key"):
             Engine(tiny_settings()).fold(arrivals)
+    message = arrivals_of([fraud(0, "a")]).labels.table() | {"label_key": np.zeros(1, np.uint64)}
+    labels = LabelsObserved(**message)
+    with pytest.raises(DataError, match="label_key"):
+        Engine(tiny_settings()).fold(Arrivals.merge(many_transactions([]), labels))
 
 
 # ---- weights

@@ -35,6 +35,7 @@ from fraud_system.engine import Engine
 from fraud_system.errors import ConfigError
 from fraud_system.events import Arrivals, LabelsObserved, LabelSource
 from fraud_system.frames import MAX_RESOLVED_IN_FRAME
+from fraud_system.keys import key_of
 from fraud_system.labels import MAX_PARKED, LabelSettings, Outcome
 from fraud_system.ledger import MemoryLedger
 
@@ -46,6 +47,10 @@ AFTER_HORIZON_S = HORIZON_S + MICROSECOND_S
 def outcomes(lines: Iterable[Line]) -> list[str]:
     _, tables = play(lines)
     return [Outcome(code).name for code in tables["label"]["outcome"].tolist()]
+
+
+def status(engine: Engine, name: str) -> str | None:
+    return engine.label_status(key_of(name))
 
 
 # ---- the transitions
@@ -178,6 +183,31 @@ def test_beyond_the_horizon_nothing_joins_wherever_frames_are_cut(limit: int) ->
     assert [kind for kind, _, _ in resolutions(tables)] == ["MATURED"] * 3
     assert tables["label"]["outcome"].tolist() == [Outcome.PARKED]
     assert engine.label_counts()["expired"] == 3
+
+
+def test_what_is_known_of_a_transaction_can_be_asked() -> None:
+    lines = [transaction(1, "a"), transaction(2, "b"), transaction(3, "c"), fraud(4, "b")]
+    engine, _ = play([*lines, fraud(5, "c"), reversal(6, "c"), fraud(7, "never comes")])
+    names = ("a", "b", "c", "never comes")
+    assert [status(engine, name) for name in names] == ["open", "fraud", "reversed", None]
+    assert engine.oldest_open_seq == 1
+    engine, _ = play([*lines, tick(1 + AFTER_MATURITY_S)])
+    assert [status(engine, name) for name in ("a", "b", "c")] == ["matured", "fraud", "open"]
+
+
+def test_the_oldest_transaction_that_is_known_moves_with_the_horizon() -> None:
+    lines = [transaction(1, "a"), transaction(2, "b"), tick(1 + HORIZON_S)]
+    engine, _ = play(lines)
+    assert (engine.oldest_open_seq, status(engine, "a")) == (1, "matured")
+    engine, _ = play([*lines, tick(1 + AFTER_HORIZON_S)])
+    assert (engine.oldest_open_seq, status(engine, "a"), status(engine, "b")) == (
+        2,
+        None,
+        "matured",
+    )
+    engine, _ = play([*lines, tick(2 + AFTER_HORIZON_S)])
+    assert (engine.oldest_open_seq, status(engine, "b")) == (engine.last_seq + 1, None)
+    assert Engine(tiny_settings()).oldest_open_seq == 1
 
 
 def test_horizon_and_maturity_may_be_equal() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fraud_system.keys import MAX_ID_BYTES, key_of, keys_of, mix, uniform
+from fraud_system.keys import MAX_ID_BYTES, key_of, keys_of, label_keys, mix, uniform
 
 GAMMA = 0x9E3779B97F4A7C15
 # The first outputs of the published splitmix64 with seed 1234567.
@@ -63,3 +63,42 @@ def test_chance_is_uniform_and_seeds_are_unrelated(keys):
         assert stats.kstest(draws, "uniform").pvalue > 1e-4
     assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(len(keys))
     assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 4 / np.sqrt(len(keys))
+
+
+def test_a_label_without_an_id_is_known_by_what_it_says():
+    about = np.repeat(keys_of(["a", "b", "c"]), 8)
+    is_fraud = np.tile([False, True], 12)
+    source = np.tile(np.repeat(np.arange(4, dtype=np.uint8), 2), 3)
+    keys = label_keys(about, is_fraud, source)
+    assert (keys.dtype, keys.shape) == (np.uint64, (24,))
+    assert len({*keys.tolist(), *about.tolist(), 0}) == 24 + 3 + 1
+    order = np.random.default_rng(0).permutation(24)
+    assert np.array_equal(label_keys(about[order], is_fraud[order], source[order]), keys[order])
+    # By hand, and so stored for ever: mix(key ^ mix(salt + 2 source + fraud)).
+    for row in (0, 1, 13):
+        said = 0x6C6162656C + 2 * int(source[row]) + int(is_fraud[row])
+        by_hand = mix(about[row] ^ mix(np.uint64(said)))
+        assert keys[row] == by_hand
+
+
+def test_the_one_key_that_would_mix_to_zero_is_no_zero():
+    def before(mixed):
+        """The number that `mix` makes `mixed` of."""
+        state = mixed
+        for shift, factor in ((31, 0x94D049BB133111EB), (27, 0xBF58476D1CE4E5B9), (30, 1)):
+            whole = state
+            for _ in range(3):
+                whole = state ^ (whole >> shift)
+            state = whole * pow(factor, -1, 2**64) % 2**64
+        return (state - GAMMA) % 2**64
+
+    salt = int(mix(np.uint64(0x6C6162656C + 1)))
+    unlucky = np.array([before(0) ^ salt], np.uint64)
+    assert int(mix(np.uint64(before(0)))) == 0
+    assert label_keys(unlucky, np.array([True]), np.zeros(1, np.uint8)).tolist() == [1]
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_columns_of_labels_must_be_of_one_length(rows):
+    with pytest.raises(ValueError, match="broadcast"):
+        label_keys(keys_of(["a", "b"]), np.ones(rows, bool), np.zeros(2, np.uint8))

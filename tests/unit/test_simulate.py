@@ -113,7 +113,7 @@ class TestContract:
                 assert (column.dtype, column.shape) == expected[name], name
             m = len(traffic.labels)
             types = [column.dtype for column in traffic.labels.table().values()]
-            assert types == ["S12", "u8", "i8", "bool", "u1"]
+            assert types == ["S12", "u8", "i8", "bool", "u1", "u8"]
             assert {column.shape for column in traffic.labels.table().values()} == {(m,)}
             types = [column.dtype for column in traffic.truth.table().values()]
             assert types == ["f8", "bool", "u1"]
