@@ -1,0 +1,155 @@
+"""What a worker says to the scorer, as bytes on a pipe.
+
+One message: a prefix of 12 bytes (magic, length of the header, length of the payload), a JSON header
+whose `kind` says what it is, and, for weights, `codec.encode_arrays`. Both lengths are bounded, and
+nothing is believed before it has been checked: whoever reads gets a message of these types or an error.
+"""
+
+import asyncio
+import struct
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from fraud_system.errors import FraudSystemError
+from fraud_system.events import Table
+from fraud_system.ledger.codec import decode_arrays, encode_arrays
+from fraud_system.publication import ARRAYS, Publication
+
+MAX_HEADER_BYTES = 16 * 2**10
+MAX_PAYLOAD_BYTES = 4 * 2**20  # half a million weights
+MAX_REASON_CHARACTERS = 200
+
+_MAGIC = b"FRMS"
+_PREFIX = struct.Struct("<4sII")
+_NOTE = "publication"
+
+Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class DamagedMessage(FraudSystemError):
+    """What came through the pipe is no message; nothing that follows it can be read either."""
+
+
+class Heartbeat(msgspec.Struct, tag_field="kind", tag="heartbeat", frozen=True, kw_only=True):
+    """The worker lives.
+
+    Args:
+        read_through_seq: the last event of the ledger that it has read.
+        figures: counts for the metrics, by name, such as `learned_labels`.
+    """
+
+    read_through_seq: Seq
+    figures: dict[Name, Seq] = {}
+
+
+class SnapshotSaved(msgspec.Struct, tag_field="kind", tag="snapshot_saved", frozen=True):
+    """A snapshot of the fold `name` after event `seq` is on the disk."""
+
+    name: Name
+    seq: Seq
+
+
+class ModeProposed(msgspec.Struct, tag_field="kind", tag="mode", frozen=True):
+    """From here on the model or the heuristic should answer."""
+
+    mode: Literal["model", "heuristic"]
+    reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARACTERS)]
+
+
+@dataclass(frozen=True)
+class WeightsProposed:
+    """New weights. Whether they fit the settings is checked by `Engine.adopt`."""
+
+    publication: Publication
+
+
+class _Payload(msgspec.Struct, tag_field="kind", tag="publication", frozen=True):
+    """The header of `WeightsProposed`: everything is in the arrays."""
+
+
+Message = Heartbeat | SnapshotSaved | ModeProposed | WeightsProposed
+_HEADER = msgspec.json.Decoder(Heartbeat | SnapshotSaved | ModeProposed | _Payload)
+
+
+def encode(message: Message) -> bytes:
+    """A message as bytes.
+
+    >>> encode(SnapshotSaved("engine", 7))[12:]
+    b'{"kind":"snapshot_saved","name":"engine","seq":7}'
+    """
+    payload = b""
+    if isinstance(message, WeightsProposed):
+        payload = encode_arrays(message.publication.table(seq=0), note=_NOTE)
+    header = msgspec.json.encode(_Payload() if isinstance(message, WeightsProposed) else message)
+    return _PREFIX.pack(_MAGIC, len(header), len(payload)) + header + payload
+
+
+def decode(header: bytes, payload: bytes) -> Message:
+    """The message of `encode`, from its two parts.
+
+    Raises:
+        DamagedMessage: anything is not as `encode` leaves it.
+    """
+    try:
+        message = _HEADER.decode(header)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise DamagedMessage(f"no message of this release: {error}", field="header") from error
+    if isinstance(message, _Payload):
+        return WeightsProposed(_publication(payload))
+    if payload:
+        raise DamagedMessage("only weights have a payload", field="payload")
+    return message
+
+
+async def read_message(reader: asyncio.StreamReader) -> Message | None:
+    """The next message; None where the stream ends between two.
+
+    Raises:
+        DamagedMessage: the stream ends within a message, or this is none.
+    """
+    try:
+        prefix = await reader.readexactly(_PREFIX.size)
+        magic, header_bytes, payload_bytes = _PREFIX.unpack(prefix)
+        if magic != _MAGIC:
+            raise DamagedMessage(f"no message begins with {magic!r}", field="prefix")
+        if header_bytes > MAX_HEADER_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
+            raise DamagedMessage(
+                f"{header_bytes} + {payload_bytes} bytes are more than "
+                f"{MAX_HEADER_BYTES} + {MAX_PAYLOAD_BYTES}",
+                field="prefix",
+            )
+        header = await reader.readexactly(header_bytes)
+        return decode(header, await reader.readexactly(payload_bytes))
+    except asyncio.IncompleteReadError as error:
+        if not error.partial and error.expected == _PREFIX.size:
+            return None
+        raise DamagedMessage("ends within a message", field="stream") from error
+
+
+def _publication(payload: bytes) -> Publication:
+    try:
+        table = decode_arrays(payload, note=_NOTE)
+    except FraudSystemError as error:
+        raise DamagedMessage(str(error), field="payload") from error
+    for name, problem in _problems(table):
+        raise DamagedMessage(problem, field=f"payload: {name}")
+    return Publication.from_table(table)
+
+
+def _problems(table: Table) -> list[tuple[str, str]]:
+    """What keeps these arrays from being a publication: each column's type, and one row everywhere."""
+    expected: dict[str, tuple[np.dtype[Any], int]] = {"settings": (np.dtype("S64"), 1)}
+    expected |= {name: (np.dtype(np.float64), 2) for name in ARRAYS}
+    for name in ("seq", "version", "learned_through_seq"):
+        expected[name] = np.dtype(np.int64), 1
+    if set(table) != set(expected):
+        return [(", ".join(sorted(set(table) ^ set(expected))), "missing, or not known")]
+    return [
+        (name, f"{table[name].dtype} of shape {table[name].shape}")
+        for name, (dtype, dimensions) in expected.items()
+        if (table[name].dtype, table[name].ndim, *table[name].shape[:1]) != (dtype, dimensions, 1)
+    ]

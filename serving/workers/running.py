@@ -1,0 +1,77 @@
+"""What every worker does first: take its pipes, step back behind the scorer, read its arguments."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraud_system.errors import ArtefactError, FraudSystemError
+from fraud_system.ledger import Ledger, SqliteLedger
+from fraud_system.settings import Settings
+from serving.workers.pipe import Outlet, attached
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Of a worker's command line.
+
+    Args:
+        settings: those of the ledger.
+        poll_interval_s: how long to wait when there is nothing to do.
+        snapshot_every_events: a snapshot is saved after so many events.
+    """
+
+    settings: Settings
+    poll_interval_s: float
+    snapshot_every_events: int
+
+
+def run(work: Callable[[Arguments, Ledger, Outlet], None], niceness: int) -> None:
+    """Be a worker: `work` until the scorer has gone. An error ends the process, in one line on stderr."""
+    outlet = attached()
+    os.nice(niceness)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ledger", type=Path, required=True)
+    parser.add_argument("--settings", type=Path, required=True)
+    parser.add_argument("--poll-interval-s", type=float, required=True)
+    parser.add_argument("--snapshot-every-events", type=int, required=True)
+    given = parser.parse_args()
+    try:
+        arguments = Arguments(
+            read_settings(given.settings), given.poll_interval_s, given.snapshot_every_events
+        )
+        with SqliteLedger(given.ledger, read_only=True) as ledger:
+            work(arguments, ledger, outlet)
+    except FraudSystemError as error:
+        sys.exit(str(error))
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings that `write_settings` left.
+
+    Raises:
+        ArtefactError: the file is missing, or holds no settings of this release.
+    """
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtefactError(f"cannot read {path}: {error}", field="settings") from error
+    return Settings.from_described(described)
+
+
+def write_settings(path: Path, settings: Settings) -> None:
+    """Leave the settings for the workers of a scorer, as JSON.
+
+    >>> import tempfile
+    >>> from fraud_system.features.declaration import load_features
+    >>> listed = load_features('[[features]]\\nkind = "log_amount"', [])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "settings.json"
+    ...     write_settings(path, Settings(listed))
+    ...     read_settings(path) == Settings(listed)
+    True
+    """
+    path.write_text(json.dumps(settings.described(), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,50 @@
+"""The workers that every scorer has, as the supervisor is told of them."""
+
+from pathlib import Path
+
+from serving.workers.life import WorkerSpec
+
+
+def learner(
+    ledger: Path,
+    settings: Path,
+    *,
+    poll_interval_s: float = 0.2,
+    snapshot_every_events: int = 200_000,
+) -> WorkerSpec:
+    """Learns and proposes weights.
+
+    Args:
+        ledger: the scorer's, which must exist.
+        settings: its settings, as `running.write_settings` leaves them.
+        poll_interval_s: how long it waits when there is nothing to read.
+        snapshot_every_events: how far a restarted learner has to go back at most.
+    """
+    arguments = _arguments("learner", ledger, settings, poll_interval_s, snapshot_every_events)
+    return WorkerSpec("learner", arguments)
+
+
+def snapshotter(
+    ledger: Path,
+    settings: Path,
+    *,
+    poll_interval_s: float = 2.0,
+    snapshot_every_events: int = 200_000,
+) -> WorkerSpec:
+    """Saves snapshots of the engine; the arguments are those of `learner`.
+
+    It says nothing while it reads a tail, so it is given more time than others.
+    """
+    arguments = _arguments("snapshotter", ledger, settings, poll_interval_s, snapshot_every_events)
+    return WorkerSpec("snapshotter", arguments, silent_after_s=600.0)
+
+
+def _arguments(
+    name: str, ledger: Path, settings: Path, poll_interval_s: float, snapshot_every_events: int
+) -> tuple[str, ...]:
+    return (
+        *("-m", f"serving.workers.{name}"),
+        *("--ledger", str(ledger), "--settings", str(settings)),
+        *("--poll-interval-s", str(poll_interval_s)),
+        *("--snapshot-every-events", str(snapshot_every_events)),
+    )
