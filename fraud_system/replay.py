@@ -97,10 +97,10 @@ def run(
             if position == len(arrivals):
                 break
         if number % batches_in_commit == 0:
-            ledger.append(frames)
+            ledger.append(frames, engine.oldest_open_seq)
             frames = []
         yield refused
-    ledger.append(frames)
+    ledger.append(frames, engine.oldest_open_seq)
 
 
 def save_snapshot(engine: Engine, learner: Learner, ledger: Ledger) -> None:

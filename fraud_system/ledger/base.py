@@ -1,15 +1,12 @@
 """What every ledger promises, and the checks that all of them make.
 
 The engine appends; learner, monitor, replay and recovery read. A ledger knows nothing of what the
-events mean, but for the table `transaction`, whose ids it indexes.
+events mean, but for the transactions, labels and publications that it indexes (see `places`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fraud_system.errors import LedgerError, StaleWriter
 from fraud_system.events import Column, Frame
@@ -18,7 +15,7 @@ SNAPSHOTS_KEPT = 2
 
 
 class Ledger(Protocol):
-    """An append-only sequence of frames, an index of transactions, and snapshots of folds.
+    """An append-only sequence of frames, indexes of what is in them, and snapshots of folds.
 
     Seqs begin at 1 and have no gaps. One process writes. A ledger may be used by several threads of
     its process: calls take turns. Arrays that come out are read-only. After `close` every call but
@@ -29,13 +26,17 @@ class Ledger(Protocol):
     def last_seq(self) -> int:
         """Seq of the last stored event; 0 when there is none."""
 
-    def append(self, frames: Sequence[Frame]) -> None:
+    def append(self, frames: Sequence[Frame], reusable_before_seq: int = 0) -> None:
         """Store the frames in one durable commit, all of them or none. No frames: nothing happens.
+
+        A transaction key that is stored at a seq below `reusable_before_seq` may come again, and is
+        then found at its new place: `Engine.oldest_open_seq` says how far back ids are known.
 
         Raises:
             StaleWriter: the first does not begin at `last_seq + 1`, or two of them do not touch.
             LedgerError: a transaction key is stored already or comes twice, a frame cannot be
-                encoded (see `codec`), or the store refuses (disk full, read-only).
+                indexed or encoded (see `places`, `codec`), or the store refuses (disk full,
+                read-only).
         """
 
     def frames(self, after_seq: int = 0) -> Iterator[Frame]:
@@ -51,7 +52,23 @@ class Ledger(Protocol):
         """
 
     def seq_of(self, transaction_key: int) -> int | None:
-        """Seq of the transaction with this key (`keys.key_of` its id), or None."""
+        """Seq of the newest transaction with this key (`keys.key_of` its id), or None."""
+
+    def label_seqs(self, transaction_key: int) -> list[int]:
+        """Seqs of the labels about this id, each label key once, in order.
+
+        Where the id has come again, labels about the earlier transaction may be among them.
+        """
+
+    def known_labels(self, label_keys: Iterable[int]) -> dict[int, int]:
+        """Those of the label keys that are stored, and where each came first.
+
+        A label may be sent again and is recorded each time; its key stays at the first place, until
+        that lies below the `reusable_before_seq` of an append that brings it again.
+        """
+
+    def publication_seq(self, version: int) -> int | None:
+        """Seq of the published weights of this version, or None."""
 
     def frame_at(self, seq: int) -> Frame:
         """The frame that holds this seq.
@@ -119,31 +136,6 @@ def check_held(seq: int, last_seq: int) -> None:
     """Refuse a seq that no frame holds."""
     if not 1 <= seq <= last_seq:
         raise LedgerError(f"no event {seq} in a ledger that ends at {last_seq}", field="seq")
-
-
-def transaction_places(frames: Sequence[Frame]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Keys and seqs of the transactions in the frames, as two arrays of equal length.
-
-    Raises:
-        LedgerError: the columns have other types, or a seq lies outside its frame.
-    """
-    keys, seqs = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
-    for frame in frames:
-        table = frame.tables.get("transaction")
-        if table is None:
-            continue
-        key, seq = table.get("transaction_key"), table["seq"]
-        if key is None or key.ndim != 1 or key.dtype != np.uint64 or seq.dtype != np.int64:
-            raise LedgerError(
-                "transactions need a uint64 key and an int64 seq each",
-                field="transaction.transaction_key",
-                fix="make keys with `keys.keys_of`",
-            )
-        if len(seq) and not frame.first_seq <= seq.min() <= seq.max() <= frame.last_seq:
-            raise LedgerError("a seq lies outside its frame", field="transaction.seq")
-        keys.append(key)
-        seqs.append(seq)
-    return np.concatenate(keys), np.concatenate(seqs)
 
 
 def repeated_transaction() -> LedgerError:

@@ -6,7 +6,7 @@ since, and has passed the same checks as in a durable ledger.
 
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +18,15 @@ from fraud_system.ledger.base import (
     check_held,
     check_position,
     repeated_transaction,
-    transaction_places,
 )
 from fraud_system.ledger.codec import decode_arrays, decode_frame, encode_arrays, encode_frame
+from fraud_system.ledger.places import (
+    LabelPlaces,
+    TransactionPlaces,
+    labels_in,
+    publications_in,
+    transactions_in,
+)
 
 
 class MemoryLedger:
@@ -36,6 +42,10 @@ class MemoryLedger:
         self._first_seqs: list[int] = []
         self._records: list[bytes] = []
         self._seq_of: dict[int, int] = {}
+        self._label_seq: dict[int, int] = {}
+        self._about: dict[int, int] = {}  # label key -> transaction key
+        self._labels_about: dict[int, set[int]] = {}  # transaction key -> label keys
+        self._publication_seq: dict[int, int] = {}
         self._snapshots: dict[str, dict[int, bytes]] = {}
         self._last_seq = 0
         self._closed = False
@@ -46,20 +56,46 @@ class MemoryLedger:
         self._check_open()
         return self._last_seq
 
-    def append(self, frames: Sequence[Frame]) -> None:
+    def append(self, frames: Sequence[Frame], reusable_before_seq: int = 0) -> None:
         """See `Ledger.append`."""
         records = [encode_frame(frame) for frame in frames]
-        keys, seqs = transaction_places(frames)
+        transactions, labels = transactions_in(frames), labels_in(frames)
+        versions, seqs = publications_in(frames)
         with self._turn:
             self._check_open()
             check_chain(frames, self._last_seq)
-            places = dict(zip(keys.tolist(), seqs.tolist(), strict=True))
-            if len(places) != len(keys) or not self._seq_of.keys().isdisjoint(places):
-                raise repeated_transaction()
-            self._seq_of.update(places)
+            self._seq_of.update(self._new_places(transactions, reusable_before_seq))
+            self._place_labels(labels, reusable_before_seq)
+            for version, seq in zip(versions.tolist(), seqs.tolist(), strict=True):
+                self._publication_seq.setdefault(version, seq)
             self._first_seqs += [frame.first_seq for frame in frames]
             self._records += records
             self._last_seq = frames[-1].last_seq if frames else self._last_seq
+
+    def _new_places(
+        self, transactions: TransactionPlaces, reusable_before_seq: int
+    ) -> dict[int, int]:
+        keys, seqs = transactions.key.tolist(), transactions.seq.tolist()
+        places = dict(zip(keys, seqs, strict=True))
+        if len(places) == len(keys) and self._seq_of.keys().isdisjoint(places):
+            return places
+        places = {}
+        for key, seq in zip(keys, seqs, strict=True):
+            held = places.get(key, self._seq_of.get(key))
+            if held is not None and held >= reusable_before_seq:
+                raise repeated_transaction()
+            places[key] = seq
+        return places
+
+    def _place_labels(self, labels: LabelPlaces, reusable_before_seq: int) -> None:
+        for key, about, seq in zip(*(column.tolist() for column in labels), strict=True):
+            held = self._label_seq.get(key)
+            if held is not None and held >= reusable_before_seq:
+                continue
+            if held is not None:
+                self._labels_about[self._about[key]].discard(key)
+            self._label_seq[key], self._about[key] = seq, about
+            self._labels_about.setdefault(about, set()).add(key)
 
     def frames(self, after_seq: int = 0) -> Iterator[Frame]:
         """See `Ledger.frames`."""
@@ -74,6 +110,26 @@ class MemoryLedger:
         with self._turn:
             self._check_open()
             return self._seq_of.get(int(transaction_key))
+
+    def label_seqs(self, transaction_key: int) -> list[int]:
+        """See `Ledger.label_seqs`."""
+        with self._turn:
+            self._check_open()
+            keys = self._labels_about.get(int(transaction_key), ())
+            return sorted(self._label_seq[key] for key in keys)
+
+    def known_labels(self, label_keys: Iterable[int]) -> dict[int, int]:
+        """See `Ledger.known_labels`."""
+        with self._turn:
+            self._check_open()
+            asked = {int(key) for key in label_keys}
+            return {key: self._label_seq[key] for key in asked if key in self._label_seq}
+
+    def publication_seq(self, version: int) -> int | None:
+        """See `Ledger.publication_seq`."""
+        with self._turn:
+            self._check_open()
+            return self._publication_seq.get(int(version))
 
     def frame_at(self, seq: int) -> Frame:
         """See `Ledger.frame_at`."""

@@ -168,7 +168,7 @@ def test_a_frame_that_cannot_be_indexed_or_encoded_is_refused(ledger, change):
 
 def test_transactions_without_keys_are_refused(ledger):
     table = {"seq": np.array([1])}
-    with pytest.raises(LedgerError, match="uint64 key"):
+    with pytest.raises(LedgerError, match="transaction_key: the index needs"):
         ledger.append([Frame(1, 1, 0, {"transaction": table})])
     ledger.append([Frame(1, 1, 0, {"tick": table})])
 

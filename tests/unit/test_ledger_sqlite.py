@@ -95,11 +95,11 @@ def test_files_that_are_no_ledgers_are_refused_and_left_alone(path):
 
 def test_another_version_of_the_ledger_is_refused(path):
     SqliteLedger(path).close()
-    changed(path, "UPDATE meta SET value = 2 WHERE name = 'ledger_version'")
+    changed(path, "UPDATE meta SET value = 3 WHERE name = 'ledger_version'")
     for read_only in (False, True):
-        with pytest.raises(LedgerError, match="has version 2, this release reads 1"):
+        with pytest.raises(LedgerError, match="has version 3, this release reads 2"):
             SqliteLedger(path, read_only=read_only)
-    changed(path, "UPDATE meta SET value = 1 WHERE name = 'ledger_version'")
+    changed(path, "UPDATE meta SET value = 2 WHERE name = 'ledger_version'")
     SqliteLedger(path).close()
 
 

@@ -4,11 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from streams import simulated_settings
+
 from fraud_system.engine import Engine
 from fraud_system.learner import Learner
 from fraud_system.models.scoring import logit_of
 from fraud_system.reasons import REASONS, Reasons, contributions
-from streams import simulated_settings
 
 
 @pytest.fixture(scope="module")

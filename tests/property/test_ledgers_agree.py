@@ -1,0 +1,81 @@
+"""Whatever is done to them, the ledger in memory and the durable one say the same."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledgers import LEDGERS, frame_of, opened
+
+from fraud_system.errors import LedgerError
+from fraud_system.ledger import encode_frame
+
+# Few keys, so that most come again; some beyond the signed integers.
+KEYS = [1, 2, 3, 2**63, 2**64 - 1]
+KEY = st.sampled_from(KEYS)
+FEW = {"max_size": 3}
+CONTENT = st.tuples(
+    st.lists(KEY, **FEW), st.lists(st.tuples(KEY, KEY), **FEW), st.lists(st.integers(0, 3), **FEW)
+)
+# Places are drawn as distances from the end, and reach a little beyond it.
+PLACE = st.integers(-3, 40)
+OPERATION = st.one_of(
+    st.tuples(st.just("append"), st.lists(CONTENT, max_size=3), PLACE, st.integers(-1, 9)),
+    st.tuples(st.just("open again")),
+)
+
+
+def append(ledger, contents, back, gap):
+    """Frames that mostly continue the ledger."""
+    first, frames = ledger.last_seq + 1 + (gap == 0), []
+    for content in contents:
+        frames.append(frame_of(first, *content))
+        first = frames[-1].last_seq + 1
+    ledger.append(frames, max(0, ledger.last_seq - back))
+
+
+def attempt(ledger, action, arguments):
+    try:
+        return action(ledger, *arguments)
+    except LedgerError as error:
+        return type(error), error.problem
+
+
+def told(ledger):
+    """Everything that can be asked."""
+    return {
+        "last": ledger.last_seq,
+        "frames": [encode_frame(each) for each in ledger.frames()],
+        "transactions": [ledger.seq_of(key) for key in KEYS],
+        "about": [ledger.label_seqs(key) for key in KEYS],
+        "labels": ledger.known_labels(KEYS),
+        "published": [ledger.publication_seq(version) for version in range(4)],
+    }
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(OPERATION, max_size=12))
+def test_memory_and_disk_agree(operations):
+    with tempfile.TemporaryDirectory() as folder:
+        memory, disk = (opened(kind, Path(folder)) for kind in LEDGERS)
+        for name, *arguments in operations:
+            if name == "open again":
+                disk.close()
+                disk = opened("sqlite", Path(folder))
+                continue
+            action = {"append": append}[name]
+            assert attempt(memory, action, arguments) == attempt(disk, action, arguments)
+            assert told(memory) == told(disk)
+        assert told(memory) == told(disk)
+        disk.close()
+
+
+def test_it_would_notice_a_difference():
+    with tempfile.TemporaryDirectory() as folder:
+        memory, disk = (opened(kind, Path(folder)) for kind in LEDGERS)
+        memory.append([frame_of(1, labels=[(1, 2)])])
+        disk.append([frame_of(1, labels=[(1, 3)])])
+        assert told(memory) != told(disk)
+        assert np.array_equal(memory.label_seqs(2), disk.label_seqs(3))
+        disk.close()
