@@ -213,21 +213,28 @@ class Engine:
         kernel.score(self._core, self._scratch.term, out)
         return {name: getattr(out, name) for name in DECISION_COLUMNS}
 
-    def adopt(self, publication: Publication) -> Frame:
-        """Serve new weights from here on.
+    def adopt(self, publication: Publication, champion: Table | None = None) -> Frame:
+        """Serve new weights from here on; `champion` is recorded beside them (see `champion`).
 
         Raises:
             ArtefactError: they belong to other settings, have the wrong shape, or are not newer than
-                those in force. Versions may be skipped, as a learner may lag.
+                those in force. Versions may be skipped, as a learner may lag. A champion's version is
+                the seq of its frame.
         """
         publication.check_fits(self.settings)
         if publication.version <= self.weights_version:
             raise ArtefactError(
                 f"{publication.version} is not newer than {self.weights_version}", field="version"
             )
+        seq = self.last_seq + 1
+        tables = {"published": publication.table(seq)}
+        if champion is not None:
+            if publication.version != seq:
+                raise ArtefactError(f"of a champion is {seq} here", field="version")
+            tables["champion"] = champion | {"seq": np.array([seq])}
         self._core = self._core._replace(served=self.served_with(publication))
         self._core.clock[kernel.VERSION] = publication.version
-        return self._single_event("published", publication.table(self.last_seq + 1))
+        return self._single_event(tables)
 
     def switch(self, mode: Scorer, reason: str) -> Frame:
         """Let the model or the heuristic answer from here on; the reason is cut to MAX_REASON_BYTES."""
@@ -240,7 +247,7 @@ class Engine:
             "mode": np.array([mode], np.uint8),
             "reason": np.array([encoded], f"S{max(1, len(encoded))}"),
         }
-        return self._single_event("mode", table)
+        return self._single_event({"mode": table})
 
     def refold(self, frame: Frame) -> list[Frame]:
         """Take a recorded frame again: its inputs are folded, its publications and switches adopted.
@@ -249,7 +256,8 @@ class Engine:
         """
         made: list[Frame | None] = []
         if "published" in frame.tables:
-            made.append(self.adopt(Publication.from_table(frame.tables["published"])))
+            publication = Publication.from_table(frame.tables["published"])
+            made.append(self.adopt(publication, frame.tables.get("champion")))
         elif "mode" in frame.tables:
             table = frame.tables["mode"]
             made.append(self.switch(Scorer(int(table["mode"][0])), table["reason"][0].decode()))
@@ -320,10 +328,10 @@ class Engine:
         ends = first_seq, self.last_seq, self.known_time_us
         return frame_of(*ends, self.weights_version, arrivals, out)
 
-    def _single_event(self, name: str, table: Table) -> Frame:
+    def _single_event(self, tables: dict[str, Table]) -> Frame:
         seq = self.last_seq + 1
         self._core.clock[kernel.NEXT_SEQ] += 1
-        return Frame(seq, seq, self.known_time_us, {name: table})
+        return Frame(seq, seq, self.known_time_us, tables)
 
 
 def _size(part: Any) -> int:

@@ -234,8 +234,8 @@ class Frame:
     Args:
         first_seq, last_seq: inclusive; seqs of consecutive frames touch.
         known_time_us: of the last event.
-        tables: by name (`transaction`, `decision`, `label`, `tick`, `resolved`, `published`, `mode`,
-            `dead_letter`); absent where empty. Each has a `seq` column.
+        tables: by name (`transaction`, `decision`, `label`, `tick`, `resolved`, `published`, `champion`,
+            `mode`, `dead_letter`); absent where empty. Each has a `seq` column.
     """
 
     first_seq: int

@@ -22,13 +22,13 @@ from fraud_system.models.heuristic import (
     empty_buckets,
     learn_rates,
     rates_of,
-    rule_arrays,
+    rules_only,
 )
 from fraud_system.models.laplace import LaplaceRegression
+from fraud_system.models.learned import BUCKETS, check_learned
 from fraud_system.models.online import model_arrays, new_model, restore_model, weights_of
 from fraud_system.models.pipeline import parts
 from fraud_system.models.recalibration import Recalibration
-from fraud_system.models.scoring import Served
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
 from fraud_system.strategies import (
@@ -66,7 +66,7 @@ class Learner:
         self.read_through_seq = 0
         self._logged = LoggedFeatures(len(self.names), settings.labels.horizon_s * SECOND_US)
         self.strategy: Strategy = strategy_of(settings.learning, settings.labels, self._logged)
-        self._rules = _rules_only(settings)
+        self._rules = rules_only(settings.rules, self.names)
 
     def refusals(self) -> dict[str, int]:
         """What was not learned, by name: the guards' refusals, and blocks that would spoil weights."""
@@ -127,8 +127,30 @@ class Learner:
             now_us = max(int(table["known_time_us"][-1]) for table in inputs)
             self._logged.forget_before(now_us, self.strategy.oldest_waiting)
             self._burst.forget_before(self._logged.head)
+        if "champion" in frame.tables:
+            version = frame.tables["published"]["version"]
+            self.go_on_from(frame.tables["champion"], int(version[0]))
         self.read_through_seq = frame.last_seq
         return due
+
+    def go_on_from(self, champion: Table, version: int) -> Publication:
+        """Take the learned state of a model that was loaded (see `champion`); returns what it publishes.
+
+        Raises:
+            ArtefactError: it belongs to other settings, or is none of a model of these.
+        """
+        if champion["settings"].tolist() != [self.settings.fingerprint.encode()]:
+            raise ArtefactError("belongs to other settings", field="champion: settings")
+        prefix = "learned."
+        learned = {n.removeprefix(prefix): c[0] for n, c in champion.items() if prefix in n}
+        check_learned(learned, self.settings, "champion")
+        self.model = _new_model(self.settings)
+        self._restore_learned(learned)
+        self._sound = model_arrays(self.model, self.names)
+        self.recalibration = Recalibration(self.settings.recalibration)
+        self.version, self.resolved_since, self.learned_through_seq = version, 0, 0
+        self.learned_labels = int(champion["learned_labels"][0])
+        return self._publication()
 
     def _learn(self, resolved: Table) -> None:
         learning, logged = self.settings.learning, self._logged
@@ -181,6 +203,13 @@ class Learner:
             rates=rates_of(self.buckets),
         )
 
+    def _restore_learned(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Into a fresh model."""
+        self.buckets.labels[:] = arrays["bucket_labels"]
+        self.buckets.frauds[:] = arrays["bucket_frauds"]
+        learned = {name: array for name, array in arrays.items() if name not in BUCKETS}
+        restore_model(self.model, self.names, learned)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical snapshot."""
         progress = (
@@ -226,9 +255,7 @@ class Learner:
         progress = arrays["progress"].tolist()
         learner.version, learner.resolved_since = progress[:2]
         learner.learned_labels, learner.learned_through_seq = progress[2:4]
-        learner.buckets.labels[:] = arrays["bucket_labels"]
-        learner.buckets.frauds[:] = arrays["bucket_frauds"]
-        restore_model(learner.model, learner.names, part("model"))
+        learner._restore_learned(part("model") | {name: arrays[name] for name in BUCKETS})
         learner.read_through_seq = progress[4]
         learner.refused = dict(zip(learner.refused, progress[5:], strict=True))
         learner._sound = part("sound")
@@ -243,23 +270,3 @@ def _new_model(settings: Settings) -> compose.Pipeline:
     """A fresh model, that starts at the fraud rate of what it will learn from."""
     rate = settings.learning.sampled_prevalence(settings.model.prevalence)
     return new_model(replace(settings.model, prevalence=rate), settings.features.pairs)
-
-
-def _rules_only(settings: Settings) -> Served:
-    """The heuristic's rules in the form in which compiled code reads them."""
-    rules = rule_arrays(settings.rules, settings.features.names)
-    none, no_index = np.zeros(0), np.zeros(0, np.int64)
-    return Served(
-        mean=none,
-        deviation=none,
-        weight=none,
-        intercept=none,
-        left=no_index,
-        right=no_index,
-        squash_limit=none,
-        recalibration=none,
-        rule_feature=rules.feature,
-        rule_above=rules.above,
-        rule_threshold=rules.threshold,
-        rates=none,
-    )

@@ -175,7 +175,8 @@ def verify(settings: Settings, ledger: Ledger) -> Iterator[int]:
     """Replay a whole ledger from empty; yields, after each frame, the last seq that came out the same.
 
     Every table of every frame is recomputed by a second engine, every published weight by a second
-    learner, and compared byte by byte.
+    learner, and compared byte by byte. A model that was loaded (see `champion`) is an input; what it
+    published is compared.
 
     Raises:
         ReplayMismatch: naming the first seq and column that differ.
@@ -184,6 +185,8 @@ def verify(settings: Settings, ledger: Ledger) -> Iterator[int]:
     learned = {0: learner.first_publication()}
     for frame in ledger.frames():
         if "published" in frame.tables:
+            if "champion" in frame.tables:
+                learned = {frame.first_seq: _loaded(settings, frame)}
             version = _check_published(frame, learned)
             # Versions are adopted in order, so older ones cannot come any more.
             learned = {v: p for v, p in learned.items() if v > version}
@@ -202,9 +205,19 @@ def _check_published(frame: Frame, learned: dict[int, Publication]) -> int:
             field=f"seq {frame.first_seq}",
         )
     again = learned[found[0]]
-    tables = {"published": again.table(frame.first_seq)}
+    tables = frame.tables | {"published": again.table(frame.first_seq)}
     _compare(frame, [Frame(frame.first_seq, frame.last_seq, frame.known_time_us, tables)])
     return again.version
+
+
+def _loaded(settings: Settings, frame: Frame) -> Publication:
+    """What a learner publishes that goes on from the recorded state of a model that was loaded."""
+    try:
+        return Learner(settings).go_on_from(frame.tables["champion"], frame.first_seq)
+    except (ArtefactError, KeyError, IndexError, ValueError) as error:
+        raise ReplayMismatch(
+            f"the loaded model cannot be gone on from: {error!r}", field=f"seq {frame.first_seq}"
+        ) from error
 
 
 def _compare(recorded: Frame, made: list[Frame]) -> None:

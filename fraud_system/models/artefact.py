@@ -20,22 +20,11 @@ from river import compose
 
 from fraud_system.errors import ArtefactError
 from fraud_system.learner import Learner
-from fraud_system.models.gaussian import factorised
+from fraud_system.models.learned import BUCKETS, check_learned, fresh_arrays
 from fraud_system.models.online import MODELS, Arrays, model_arrays, new_model, restore_model
 from fraud_system.settings import Settings
 
 FORMAT_VERSION = 1
-BUCKETS = ("bucket_labels", "bucket_frauds")
-NOT_NEGATIVE = (
-    "learned",
-    "variance",
-    "squared_gradient",
-    "iterations",
-    "pending_held",
-    "pending_refused",
-    *BUCKETS,
-)
-Expected = tuple[np.dtype[Any], tuple[int, ...]]
 COUNTED = {
     "weights_version": -1,
     "learned_labels": 0,
@@ -98,10 +87,10 @@ def load_model(files: dict[str, bytes], settings: Settings | None = None) -> Loa
     if described["kind"] != own.model.kind:
         raise ArtefactError("does not fit its own settings", field="model.json: kind")
     pipeline = new_model(own.model, own.features.pairs)
-    fresh = model_arrays(pipeline, own.features.names)
-    arrays = _arrays(files, described["arrays_sha256"], _expected(own, fresh))
-    _check_values(arrays, fresh)
-    restore_model(pipeline, own.features.names, {name: arrays[name] for name in fresh})
+    arrays = _arrays(files, described["arrays_sha256"], fresh_arrays(own))
+    check_learned(arrays, own, "arrays.npz")
+    learned = {name: array for name, array in arrays.items() if name not in BUCKETS}
+    restore_model(pipeline, own.features.names, learned)
     return LoadedModel(pipeline, own.features.names, described, arrays)
 
 
@@ -155,16 +144,10 @@ def _described(files: dict[str, bytes]) -> dict[str, Any]:
     return described
 
 
-def _expected(settings: Settings, fresh: Arrays) -> dict[str, Expected]:
-    """Type and shape of every array."""
-    buckets = dict.fromkeys(BUCKETS, np.zeros(len(settings.rules) + 2))
-    return {name: (array.dtype, array.shape) for name, array in (fresh | buckets).items()}
-
-
 def _arrays(
     files: dict[str, bytes],
     sha256: str,
-    expected: dict[str, Expected],
+    expected: Arrays,
 ) -> dict[str, NDArray[Any]]:
     """The content of `arrays.npz`, which must be just the expected arrays."""
     packed = files.get("arrays.npz")
@@ -176,7 +159,7 @@ def _arrays(
     for name in sorted(set(expected) ^ set(members)):
         problem = "is missing" if name in expected else "is not known"
         raise ArtefactError(problem, field=f"arrays.npz: {name}")
-    return {name: _array(name, members[name], *expected[name]) for name in expected}
+    return {name: _array(name, members[name], fresh) for name, fresh in expected.items()}
 
 
 def _members(packed: bytes) -> dict[str, bytes]:
@@ -194,7 +177,8 @@ def _members(packed: bytes) -> dict[str, bytes]:
         raise ArtefactError(f"is not an array file: {error}", field="arrays.npz") from error
 
 
-def _array(name: str, member: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _array(name: str, member: bytes, fresh: NDArray[Any]) -> NDArray[Any]:
+    dtype, shape = fresh.dtype, fresh.shape
     stream = io.BytesIO(member)
     try:
         version = np.lib.format.read_magic(stream)
@@ -211,21 +195,3 @@ def _array(name: str, member: bytes, dtype: np.dtype[Any], shape: tuple[int, ...
             field=f"arrays.npz: {name}",
         )
     return np.frombuffer(data, dtype).reshape(shape).copy()
-
-
-def _check_values(arrays: Arrays, fresh: Arrays) -> None:
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ArtefactError("has a value that is not finite", field=f"arrays.npz: {name}")
-        if name in NOT_NEGATIVE and (array < 0.0).any():
-            raise ArtefactError("has a value below 0", field=f"arrays.npz: {name}")
-    for name in ("left", "right"):
-        if name in fresh and not np.array_equal(arrays[name], fresh[name]):
-            raise ArtefactError("does not fit the list of pairs", field=f"arrays.npz: {name}")
-    if (arrays["bucket_frauds"] > arrays["bucket_labels"]).any():
-        raise ArtefactError("more frauds than labels", field="arrays.npz: bucket_frauds")
-    if "precision" in fresh:
-        if arrays["pending_held"][0] >= len(fresh["pending_rows"]):
-            raise ArtefactError("more than a block holds", field="arrays.npz: pending_held")
-        if np.isnan(factorised(arrays["precision"])[0, 0]):
-            raise ArtefactError("is not positive definite", field="arrays.npz: precision")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fraud_system.compiled import borrowing
 from fraud_system.errors import ConfigError
-from fraud_system.models.scoring import bucket_of
+from fraud_system.models.scoring import Served, bucket_of
 from fraud_system.toml_section import suggestion
 
 PRIOR_STRENGTH = 200.0
@@ -199,3 +199,23 @@ def learn_rates(
             buckets.labels[bucket] = labels
             # What is taken back was counted when it weighed more, and may have faded since.
             buckets.frauds[bucket] = min(max(frauds, 0.0), labels)
+
+
+def rules_only(rules: Sequence[Rule], names: Sequence[str]) -> Served:
+    """The rules in the form in which compiled code reads them, without any weights."""
+    read = rule_arrays(rules, names)
+    none, no_index = np.zeros(0), np.zeros(0, np.int64)
+    return Served(
+        mean=none,
+        deviation=none,
+        weight=none,
+        intercept=none,
+        left=no_index,
+        right=no_index,
+        squash_limit=none,
+        recalibration=none,
+        rule_feature=read.feature,
+        rule_above=read.above,
+        rule_threshold=read.threshold,
+        rates=none,
+    )

@@ -1,0 +1,89 @@
+"""The learner in a process of its own: reads the scorer's ledger and proposes new weights.
+
+    python -m serving.workers.learner --ledger var/ledger.db --settings var/settings.json
+
+It begins at its newest snapshot, reads on in rounds of bounded work, and says after each how far it has
+come. However fast labels arrive, the scorer gets at most one proposal a round: the newest, as versions
+may be skipped. A publication that was proposed and not adopted before a crash is proposed again.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from fraud_system.learner import Learner
+from fraud_system.ledger import Ledger
+from fraud_system.publication import Publication
+from fraud_system.replay import STATE_VERSION
+from fraud_system.settings import Settings
+from serving.workers.messages import Heartbeat, SnapshotSaved, WeightsProposed
+from serving.workers.pipe import Outlet
+from serving.workers.running import Arguments, run
+
+ROUND_EVENTS = 20_000
+NICENESS = 10
+
+
+def rounds(
+    learner: Learner,
+    pending: Publication | None,
+    ledger: Ledger,
+    send: Callable[[Heartbeat | SnapshotSaved | WeightsProposed], None],
+    snapshot_every_events: int,
+    round_events: int = ROUND_EVENTS,
+) -> Iterator[bool]:
+    """Read, learn, propose and say so, for ever. Yields after each round: was there nothing to read?"""
+    saved_at = learner.read_through_seq
+    while True:
+        before = learner.read_through_seq
+        pending = read_on(learner, ledger, round_events) or pending
+        if pending is not None:
+            send(WeightsProposed(pending))
+            pending = None
+        if learner.read_through_seq - saved_at >= snapshot_every_events:
+            _save(learner, ledger)
+            saved_at = learner.read_through_seq
+            send(SnapshotSaved("learner", saved_at))
+        figures = {"learned_labels": learner.learned_labels, "version": max(0, learner.version)}
+        refused = {f"refused_{name}": count for name, count in learner.refusals().items()}
+        send(Heartbeat(read_through_seq=learner.read_through_seq, figures=figures | refused))
+        yield learner.read_through_seq == before
+
+
+def read_on(learner: Learner, ledger: Ledger, at_most_events: int) -> Publication | None:
+    """Fold what follows in the ledger; the newest publication that has become due."""
+    newest: Publication | None = None
+    stop_at = learner.read_through_seq + at_most_events
+    for frame in ledger.frames(learner.read_through_seq):
+        due = learner.fold(frame)
+        newest = due[-1] if due else newest
+        if learner.read_through_seq >= stop_at:
+            break
+    return newest
+
+
+def _restored(settings: Settings, ledger: Ledger) -> tuple[Learner, Publication | None]:
+    """The learner of the newest snapshot, and what it would have published there."""
+    found = ledger.latest_snapshot("learner")
+    if found is None or found[1].get("state_version", np.zeros(1)).tolist() != [STATE_VERSION]:
+        learner = Learner(settings)
+        return learner, learner.first_publication()
+    learner = Learner.from_arrays(settings, found[1])
+    return learner, learner.unchanged_publication()
+
+
+def _save(learner: Learner, ledger: Ledger) -> None:
+    arrays = learner.to_arrays() | {"state_version": np.array([STATE_VERSION])}
+    ledger.save_snapshot("learner", learner.read_through_seq, arrays)
+
+
+def _work(given: Arguments, ledger: Ledger, outlet: Outlet) -> None:
+    learner, pending = _restored(given.settings, ledger)
+    for idle in rounds(learner, pending, ledger, outlet.send, given.snapshot_every_events):
+        if idle:
+            time.sleep(given.poll_interval_s)
+
+
+if __name__ == "__main__":
+    run(_work, NICENESS)
