@@ -1,0 +1,40 @@
+"""What a monitor says: plain values, so that a page, a webhook and the switch can all read them."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """How bad it is."""
+
+    OK = 0
+    WARNING = 1
+    ALARM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A subject's level has changed.
+
+    Args:
+        monitor: which monitor says so.
+        subject: of what: a feature, "count", "money", ...
+        level: from here on.
+        statistic: what was computed; its unit is the monitor's.
+        threshold: of the statistic, for the level that was entered; nan where none was crossed.
+        seq: of the event with which it could be known.
+        known_time_us: end of the stretch of time that was judged.
+        words: the evidence, in words and numbers.
+
+    >>> Finding("label_silence", "reports", Level.ALARM, 9.0, 7.0, 5, 0, "none came").level.name
+    'ALARM'
+    """
+
+    monitor: str
+    subject: str
+    level: Level
+    statistic: float
+    threshold: float
+    seq: int
+    known_time_us: int
+    words: str

@@ -1,0 +1,140 @@
+"""An e-detector with a level: when an alarm begins, and when it ends.
+
+An alarm begins when the evidence of a side reaches the mean time between false alarms. The detector
+then starts again with the cohorts that follow, and the alarm ends once they were expected to bring
+`recovery_reports` and what they brought is within the tolerance. A warning begins at its own threshold and
+ends when the evidence is a tenth of it.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_system.events import DAY_US
+from monitoring.cohorts import Stretch
+from monitoring.e_detector import FEWER, MORE, EDetector, EDetectorSettings
+from monitoring.findings import Finding, Level
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+END_OF_WARNING = 0.1  # of the threshold at which it began
+SIDES = ("more", "fewer")
+OWN = ("levels", "evidence")
+
+
+class Watch:
+    """One number that is watched on both sides.
+
+    Args:
+        monitor, subject: of the findings; the side is added to the subject.
+        what: that is counted, in words.
+        by: who expected it, in words.
+        settings: of the detector.
+        cohorts: held apart.
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        subject: str,
+        what: str,
+        by: str,
+        settings: EDetectorSettings,
+        cohorts: int,
+    ) -> None:
+        self.monitor, self.subject, self.what, self.by = monitor, subject, what, by
+        self.settings = settings
+        self.detector = EDetector(settings, cohorts)
+        self.levels = [Level.OK, Level.OK]
+        self.evidence = (0.0, 0.0)
+
+    def fold(
+        self,
+        stretch: Stretch,
+        cohort: Ints,
+        mark: Floats,
+        expected: Floats,
+        dispersion: float,
+        slack: float = 0.0,
+    ) -> list[Finding]:
+        """Take a stretch's reports (m,) and expectations (one a cohort); returns what has changed."""
+        detector, first = self.detector, stretch.judged_from
+        if stretch.number < first:
+            return []
+        if detector.next_cohort == 0:
+            detector.begin(0.0)
+        detector.report(cohort - first, mark, dispersion)
+        detector.expect(stretch.cohort - first, expected, dispersion, slack)
+        findings = self._judge(stretch)
+        detector.begin(float(stretch.transactions))
+        return findings
+
+    def _judge(self, stretch: Stretch) -> list[Finding]:
+        self.evidence = self.detector.evidence()
+        findings = []
+        for side in (MORE, FEWER):
+            level = self._level(side)
+            if level != self.levels[side]:
+                findings.append(self._finding(side, level, stretch))
+                self.levels[side] = level
+        if max(self.evidence) >= self._threshold(Level.ALARM):
+            self.detector.restart()
+        return findings
+
+    def _level(self, side: int) -> Level:
+        found, held = self.evidence[side], self.levels[side]
+        if found >= self._threshold(Level.ALARM):
+            return Level.ALARM
+        if held == Level.ALARM and not self._recovered():
+            return Level.ALARM
+        warning = self._threshold(Level.WARNING)
+        if found >= (warning * END_OF_WARNING if held == Level.WARNING else warning):
+            return Level.WARNING
+        return Level.OK
+
+    def _recovered(self) -> bool:
+        observed, expected = self.detector.total
+        enough = expected >= self.settings.recovery_reports
+        return enough and abs(observed / expected - 1.0) <= self.settings.tolerance
+
+    def _threshold(self, level: Level) -> float:
+        settings = self.settings
+        return {
+            Level.ALARM: settings.mean_time_between_false_alarms,
+            Level.WARNING: settings.mean_time_between_false_warnings,
+        }.get(level, float("nan"))
+
+    def _finding(self, side: int, level: Level, stretch: Stretch) -> Finding:
+        observed, expected = self.detector.total
+        since = "since the alarm"
+        if level != Level.OK:
+            cohort, observed, expected = self.detector.since(side)
+            days = (self.detector.next_cohort - cohort) * stretch.cohort_us / DAY_US
+            since = f"of the last {days:.1f} days"
+        words = (
+            f"from the transactions {since} came {observed:.1f} {self.what}, where {self.by} "
+            f"{expected:.1f} by now; tolerated is {self.settings.tolerance:.0%} more or fewer"
+        )
+        return Finding(
+            self.monitor,
+            f"{self.subject}: {SIDES[side]}",
+            level,
+            self.evidence[side],
+            self._threshold(level),
+            stretch.seq,
+            stretch.end_us,
+            words,
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical copy, for a snapshot."""
+        own = {"levels": np.array(self.levels, np.int64), "evidence": np.array(self.evidence)}
+        return own | self.detector.to_arrays()
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take a snapshot's state."""
+        self.levels = [Level(each) for each in arrays["levels"].tolist()]
+        more, fewer = arrays["evidence"].tolist()
+        self.evidence = (more, fewer)
+        self.detector.restore({name: a for name, a in arrays.items() if name not in OWN})
