@@ -21,7 +21,7 @@ from serving.workers.messages import Heartbeat, SnapshotSaved, WeightsProposed
 from serving.workers.pipe import Outlet
 from serving.workers.running import Arguments, run
 
-ROUND_EVENTS = 20_000
+ROUND_EVENTS = 5_000
 NICENESS = 10
 
 
@@ -33,7 +33,11 @@ def rounds(
     snapshot_every_events: int,
     round_events: int = ROUND_EVENTS,
 ) -> Iterator[bool]:
-    """Read, learn, propose and say so, for ever. Yields after each round: was there nothing to read?"""
+    """Read, learn, propose and say so, for ever. Yields after each round whether it came to the end.
+
+    There the caller should rest for a moment: under steady traffic a round that follows at once would read
+    one frame, and say so.
+    """
     saved_at = learner.read_through_seq
     while True:
         before = learner.read_through_seq
@@ -48,7 +52,7 @@ def rounds(
         figures = {"learned_labels": learner.learned_labels, "version": max(0, learner.version)}
         refused = {f"refused_{name}": count for name, count in learner.refusals().items()}
         send(Heartbeat(read_through_seq=learner.read_through_seq, figures=figures | refused))
-        yield learner.read_through_seq == before
+        yield learner.read_through_seq - before < round_events
 
 
 def read_on(learner: Learner, ledger: Ledger, at_most_events: int) -> Publication | None:
@@ -80,8 +84,8 @@ def _save(learner: Learner, ledger: Ledger) -> None:
 
 def _work(given: Arguments, ledger: Ledger, outlet: Outlet) -> None:
     learner, pending = _restored(given.settings, ledger)
-    for idle in rounds(learner, pending, ledger, outlet.send, given.snapshot_every_events):
-        if idle:
+    for at_end in rounds(learner, pending, ledger, outlet.send, given.snapshot_every_events):
+        if at_end:
             time.sleep(given.poll_interval_s)
 
 

@@ -20,8 +20,9 @@ def learner(
         poll_interval_s: how long it waits when there is nothing to read.
         snapshot_every_events: how far a restarted learner has to go back at most.
     """
+    # A frame can resolve 65,536 labels, and a model of thousands of terms takes minutes for them.
     arguments = _arguments("learner", ledger, settings, poll_interval_s, snapshot_every_events)
-    return WorkerSpec("learner", arguments)
+    return WorkerSpec("learner", arguments, silent_after_s=300.0)
 
 
 def snapshotter(
