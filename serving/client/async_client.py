@@ -52,8 +52,13 @@ class AsyncFraudClient:
         self._shared = Shared(
             url, api_key, retry, connections, max_answer_bytes, verify, clock, uniform
         )
-        self._http = httpx.AsyncClient(transport=transport, **self._shared.http)
+        self._transport = transport
         self._sleep = sleep
+        # One connection each: a pool of httpx looks at all of its connections at every request, which at 32
+        # took 1.5 ms of processor time a request instead of 0.7.
+        self._turns = asyncio.Semaphore(connections)
+        self._all: list[httpx.AsyncClient] = []
+        self._idle: list[httpx.AsyncClient] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,7 +73,8 @@ class AsyncFraudClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        for http in self._all:
+            await http.aclose()
 
     async def score(
         self,
@@ -149,11 +155,26 @@ class AsyncFraudClient:
             await self._sleep(attempts.wait_s(outcome))
 
     async def _send(self, call: Call[Any], attempts: Attempts) -> Answer | httpx.TransportError:
+        timeout = attempts.timeout()
         try:
-            async with self._http.stream(**request(call, attempts.timeout())) as response:
+            async with asyncio.timeout(timeout.pool):
+                await self._turns.acquire()
+        except TimeoutError:
+            return httpx.PoolTimeout("every connection is in use")
+        http = self._idle.pop() if self._idle else self._one_more()
+        try:
+            async with http.stream(**request(call, timeout)) as response:
                 body = self._shared.body(attempts, response)
                 async for chunk in response.aiter_bytes():
                     body.add(chunk)
                 return body.answer()
         except httpx.TransportError as error:
             return error
+        finally:
+            self._idle.append(http)
+            self._turns.release()
+
+    def _one_more(self) -> httpx.AsyncClient:
+        http = httpx.AsyncClient(transport=self._transport, **self._shared.http(1))
+        self._all.append(http)
+        return http

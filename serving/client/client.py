@@ -69,7 +69,7 @@ class FraudClient:
         self._shared = Shared(
             url, api_key, retry, connections, max_answer_bytes, verify, clock, uniform
         )
-        self._http = httpx.Client(transport=transport, **self._shared.http)
+        self._http = httpx.Client(transport=transport, **self._shared.http(connections))
         self._sleep = sleep
 
     def __enter__(self) -> Self:

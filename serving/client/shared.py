@@ -33,20 +33,30 @@ class Shared:
         clock: Callable[[], float],
         uniform: Callable[[], float] | None,
     ) -> None:
+        if connections < 1:
+            raise ConfigError(f"must be at least 1, is {connections}", field="connections")
         self.url = _checked_url(url)
         self.retry = retry or Retry()
         self.max_answer_bytes = max_answer_bytes
         self._clock = clock
         self._uniform = uniform or random.Random().random
-        self.http: dict[str, Any] = {
+        self.connections = connections
+        self._headers = _headers(api_key)
+        self._verify = verify
+
+    def http(self, connections: int) -> dict[str, Any]:
+        """Arguments of an httpx client with so many connections."""
+        if isinstance(self._verify, bool):  # reading the certificates takes 20 ms: once
+            self._verify = httpx.create_ssl_context(self._verify, trust_env=False)
+        return {
             "base_url": self.url,
-            "headers": _headers(api_key),
+            "headers": self._headers,
             "limits": httpx.Limits(
                 max_connections=connections,
                 max_keepalive_connections=connections,
                 keepalive_expiry=_IDLE_S,
             ),
-            "verify": verify,
+            "verify": self._verify,
             "trust_env": False,
             "follow_redirects": False,
         }

@@ -298,13 +298,14 @@ def test_any_id_arrives_as_one_part_of_the_path(transaction_id: str) -> None:
         ("http://", {}, "url"),
         ("http://host/?a=b", {}, "url"),
         ("http://host:port", {}, "url"),
+        ("http://host", {"connections": 0}, "connections"),
         ("http://host", {"api_key": ""}, "api_key"),
         ("http://host", {"api_key": "a\nb"}, "api_key"),
         ("http://host", {"api_key": "ä"}, "api_key"),
     ],
 )
 def test_mistakes_of_configuration_are_told_by_name(
-    kind: type, url: str, options: dict[str, str], field: str
+    kind: type, url: str, options: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ConfigError) as told:
         kind(url, **options)

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -28,6 +29,11 @@ CHUNK = b"1\r\n \r\n"
 
 def answers(connection: socket.socket) -> None:
     connection.sendall(HEAD % len(BODY) + b"\r\n" + BODY)
+
+
+def answers_and_closes(connection: socket.socket) -> None:
+    connection.sendall(HEAD % len(BODY) + b"connection: close\r\n\r\n" + BODY)
+    connection.close()
 
 
 def says_nothing(connection: socket.socket) -> None:
@@ -156,3 +162,22 @@ def test_threads_may_share_a_client() -> None:
         for thread in threads:
             thread.join()
     assert seqs == [7] * 4
+
+
+def test_calls_beyond_the_connections_wait_for_one_but_not_for_ever() -> None:
+    patient = replace(RETRY, attempt_s=20.0)
+
+    async def ask(url: str, retry: Retry, calls: int) -> list[Any]:
+        async with AsyncFraudClient(url, retry=retry, connections=2) as client:
+            asked = [client.score(PAYMENT) for _ in range(calls)]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    with server(answers_and_closes) as url:
+        decisions = asyncio.run(ask(url, patient, 9))
+    assert [each.seq for each in decisions] == [7] * 9
+    with server(says_nothing) as url:
+        first, second, third = asyncio.run(ask(url, replace(RETRY, attempts=1), 3))
+    assert isinstance(third, ServiceUnavailable)
+    assert "every connection is in use" in str(third)
+    assert "ReadTimeout" in str(first)
+    assert "ReadTimeout" in str(second)
