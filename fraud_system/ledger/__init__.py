@@ -1,6 +1,8 @@
 """Where the events are kept: append-only, ordered, durable, the only thing the parts share.
 
-Reading order: `base` (what a ledger promises), `codec` (frame <-> bytes), `memory`, `sqlite`.
+Reading order: `base` (what a ledger promises), `codec` (frame <-> bytes), `places` (what is indexed),
+`snapshots` (arrays <-> records), `memory`; then the durable one: `sqlite`, its `sqlite_file`,
+`sqlite_schema` and `sqlite_index`, and `snapshot_files`.
 
 >>> import numpy as np
 >>> from fraud_system.events import Frame

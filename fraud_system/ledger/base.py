@@ -4,6 +4,7 @@ The engine appends; learner, monitor, replay and recovery read. A ledger knows n
 events mean, but for the transactions, labels and publications that it indexes (see `places`).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,6 +13,8 @@ from fraud_system.errors import LedgerError, StaleWriter
 from fraud_system.events import Column, Frame
 
 SNAPSHOTS_KEPT = 2
+
+_SNAPSHOT_NAME = re.compile("[a-z][a-z0-9_]{0,63}")
 
 
 class Ledger(Protocol):
@@ -81,10 +84,11 @@ class Ledger(Protocol):
         """Keep the state of the fold `name` as it is after event `seq`, durably.
 
         The newest `SNAPSHOTS_KEPT` of each name are kept; a second one at the same seq replaces the
-        first. A snapshot is one record: at most `codec.MAX_FRAME_BYTES`.
+        first. Readers may save too: a snapshot adds nothing to the ledger.
 
         Raises:
-            LedgerError: `seq` is beyond `last_seq`, or the arrays cannot be encoded.
+            LedgerError: `seq` is beyond `last_seq`, the name is not usable, or the arrays cannot be
+                encoded (see `snapshots`).
         """
 
     def latest_snapshot(
@@ -92,8 +96,8 @@ class Ledger(Protocol):
     ) -> tuple[int, dict[str, Column]] | None:
         """(seq, arrays) of the newest undamaged snapshot, None where there is none.
 
-        A damaged one is passed over, as an older snapshot (or none) and more of the ledger give the
-        same state.
+        A damaged one, and one of another history, is passed over, as an older snapshot (or none) and
+        more of the ledger give the same state.
         """
 
     def close(self) -> None:
@@ -129,6 +133,16 @@ def check_position(after_seq: int, last_seq: int) -> None:
             f"{after_seq} is no position in a ledger that ends at {last_seq}",
             field="seq",
             fix="check that snapshot and ledger belong together",
+        )
+
+
+def check_snapshot_name(name: str) -> None:
+    """Refuse a name that could not be a part of a file name."""
+    if not _SNAPSHOT_NAME.fullmatch(name):
+        raise LedgerError(
+            f"{name!r} is no name of a snapshot",
+            field="name",
+            fix="at most 64 lower-case letters, digits and underscores, a letter first",
         )
 
 

@@ -25,7 +25,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import index
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -103,6 +103,21 @@ def decode_arrays(data: bytes, note: str = "") -> dict[str, Column]:
     if about != {"note": note} or list(tables) != ["arrays"]:
         raise CorruptFrame(f"these are not the arrays of {note!r}", field="note")
     return tables["arrays"]
+
+
+def read_record(file: IO[bytes]) -> bytes:
+    """The next record of a file that holds several, one after the other.
+
+    Raises:
+        CorruptFrame: no record begins here, or it is cut short. Its content is yet to be checked.
+    """
+    prefix = file.read(_PREFIX.size)
+    if len(prefix) < _PREFIX.size:
+        raise CorruptFrame("the record is cut short", field="record")
+    magic, _, _, size, *_ = _PREFIX.unpack(prefix)
+    if magic != _MAGIC or not _PREFIX.size <= size <= MAX_FRAME_BYTES:
+        raise CorruptFrame("no record begins here", field="magic")
+    return prefix + file.read(size - _PREFIX.size)
 
 
 def _problem(about: dict[str, Any], tables: Mapping[str, Mapping[str, Column]]) -> str | None:

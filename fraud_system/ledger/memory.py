@@ -17,9 +17,10 @@ from fraud_system.ledger.base import (
     check_chain,
     check_held,
     check_position,
+    check_snapshot_name,
     repeated_transaction,
 )
-from fraud_system.ledger.codec import decode_arrays, decode_frame, encode_arrays, encode_frame
+from fraud_system.ledger.codec import decode_frame, encode_frame
 from fraud_system.ledger.places import (
     LabelPlaces,
     TransactionPlaces,
@@ -27,6 +28,7 @@ from fraud_system.ledger.places import (
     publications_in,
     transactions_in,
 )
+from fraud_system.ledger.snapshots import decode_snapshot, encode_snapshot
 
 
 class MemoryLedger:
@@ -46,7 +48,7 @@ class MemoryLedger:
         self._about: dict[int, int] = {}  # label key -> transaction key
         self._labels_about: dict[int, set[int]] = {}  # transaction key -> label keys
         self._publication_seq: dict[int, int] = {}
-        self._snapshots: dict[str, dict[int, bytes]] = {}
+        self._snapshots: dict[str, dict[int, list[bytes]]] = {}
         self._last_seq = 0
         self._closed = False
 
@@ -141,11 +143,12 @@ class MemoryLedger:
 
     def save_snapshot(self, name: str, seq: int, arrays: Mapping[str, Column]) -> None:
         """See `Ledger.save_snapshot`."""
-        record = encode_arrays(arrays, note=f"{name}@{seq}")
+        check_snapshot_name(name)
+        records = list(encode_snapshot(f"{name}@{seq}", arrays))
         with self._turn:
             self._check_open()
             check_position(seq, self._last_seq)
-            kept = {**self._snapshots.get(name, {}), seq: record}
+            kept = {**self._snapshots.get(name, {}), seq: records}
             newest = sorted(kept, reverse=True)[:SNAPSHOTS_KEPT]
             self._snapshots[name] = {each: kept[each] for each in newest}
 
@@ -156,10 +159,10 @@ class MemoryLedger:
         with self._turn:
             self._check_open()
             kept = self._snapshots.get(name, {})
-        for seq, record in kept.items():
+        for seq, records in kept.items():
             if at_most_seq is None or seq <= at_most_seq:
                 try:
-                    return seq, decode_arrays(record, note=f"{name}@{seq}")
+                    return seq, decode_snapshot(f"{name}@{seq}", records)
                 except CorruptFrame:
                     continue
         return None

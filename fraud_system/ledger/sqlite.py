@@ -1,11 +1,14 @@
 """The embedded durable ledger: one SQLite file, one writer process, any number of reading ones.
 
+Snapshots are files in the folder `<path>-snapshots` beside it (see `snapshot_files`).
+
 An append is one transaction in WAL mode with `synchronous=FULL`: when it returns, the frames are on
 the disk as far as the operating system and the disk tell the truth about it.
 
 Every read is one short transaction, so a slow reader never keeps the log from being cut.
 """
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,33 +21,28 @@ from fraud_system.errors import CorruptFrame, LedgerError
 from fraud_system.events import Column, Frame
 from fraud_system.ledger import sqlite_index
 from fraud_system.ledger.base import (
-    SNAPSHOTS_KEPT,
     check_chain,
     check_held,
     check_position,
+    check_snapshot_name,
 )
-from fraud_system.ledger.codec import decode_arrays, decode_frame, encode_arrays, encode_frame
+from fraud_system.ledger.codec import decode_frame, encode_frame
 from fraud_system.ledger.places import labels_in, publications_in, transactions_in
+from fraud_system.ledger.snapshot_files import SnapshotFiles
 from fraud_system.ledger.sqlite_file import connected, ledger_errors, writer_lock
 from fraud_system.ledger.sqlite_schema import prepare
-
-_LARGEST_SEQ = 2**63 - 1
 
 _FRAME_HOLDING = """
 SELECT first_seq, last_seq, known_time_us, data FROM frames
 WHERE first_seq = (SELECT max(first_seq) FROM frames WHERE first_seq <= ?1) AND last_seq >= ?1
 """
 
-_LATEST_SNAPSHOT = """
-SELECT seq, data FROM snapshots WHERE name = ? AND seq <= ? ORDER BY seq DESC LIMIT 1
-"""
-
-_DROP_OLD_SNAPSHOTS = """
-DELETE FROM snapshots WHERE name = :name AND seq NOT IN
-(SELECT seq FROM snapshots WHERE name = :name ORDER BY seq DESC LIMIT :kept)
-"""
-
 Found = TypeVar("Found")
+
+
+def snapshot_folder(path: Path) -> Path:
+    """Where the snapshots of the ledger at `path` are."""
+    return Path(f"{path}-snapshots")
 
 
 class SqliteLedger:
@@ -79,6 +77,7 @@ class SqliteLedger:
             stack.callback(self._connection.close)
             prepare(self._connection, self._path, read_only)
             self._held = stack.pop_all()
+        self._snapshots = SnapshotFiles(snapshot_folder(self._path), self._history_at)
 
     @property
     def last_seq(self) -> int:
@@ -130,24 +129,20 @@ class SqliteLedger:
 
     def save_snapshot(self, name: str, seq: int, arrays: Mapping[str, Column]) -> None:
         """See `Ledger.save_snapshot`."""
-        record = encode_arrays(arrays, note=f"{name}@{seq}")
-        with self._commit() as connection:
-            check_position(seq, self._read_last_seq())
-            connection.execute("REPLACE INTO snapshots VALUES (?, ?, ?)", (name, seq, record))
-            connection.execute(_DROP_OLD_SNAPSHOTS, {"name": name, "kept": SNAPSHOTS_KEPT})
+        check_snapshot_name(name)
+        check_position(seq, self.last_seq)
+        with ledger_errors(self._path):
+            self._snapshots.save(name, seq, arrays)
 
     def latest_snapshot(
         self, name: str, at_most_seq: int | None = None
     ) -> tuple[int, dict[str, Column]] | None:
         """See `Ledger.latest_snapshot`."""
-        bound = _LARGEST_SEQ if at_most_seq is None else min(at_most_seq, _LARGEST_SEQ)
-        while rows := self._rows(_LATEST_SNAPSHOT, (name, bound)):
-            seq, record = rows[0]
-            try:
-                return seq, decode_arrays(record, note=f"{name}@{seq}")
-            except CorruptFrame:
-                bound = seq - 1
-        return None
+        last_seq = self.last_seq
+        with ledger_errors(self._path):
+            return self._snapshots.latest(
+                name, last_seq if at_most_seq is None else min(at_most_seq, last_seq)
+            )
 
     def close(self) -> None:
         """See `Ledger.close`."""
@@ -186,6 +181,13 @@ class SqliteLedger:
         query = "SELECT last_seq FROM frames ORDER BY first_seq DESC LIMIT 1"
         rows = self._connection.execute(query).fetchall()
         return rows[0][0] if rows else 0
+
+    def _history_at(self, seq: int) -> bytes | None:
+        """A digest of the frame that holds an event: no other ledger goes on as this one does."""
+        if seq == 0:
+            return b""
+        rows = self._rows(_FRAME_HOLDING, (seq,)) if 0 < seq <= self.last_seq else []
+        return hashlib.blake2b(rows[0][3], digest_size=16).digest() if rows else None
 
     def _frame_holding(self, seq: int) -> Frame:
         rows = self._rows(_FRAME_HOLDING, (seq,))

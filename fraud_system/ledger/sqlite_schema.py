@@ -1,7 +1,7 @@
 """Tables of the durable ledger, by version, and the way from one version to the next.
 
     version 1   frames, the index of transactions, and snapshots in a table
-    version 2   indexes of labels and publications too
+    version 2   indexes of labels and publications too; snapshots are files beside the ledger
 
 A writer brings an older file to this version when it opens it, in one transaction: a crash leaves the
 file as it was. A reader cannot, and refuses it.
@@ -41,12 +41,6 @@ CREATE TABLE frames (
 );
 {TABLES}
 {TABLES_SINCE_VERSION_2}
-CREATE TABLE snapshots (
-    name TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    data BLOB NOT NULL,
-    PRIMARY KEY (name, seq)
-);
 INSERT INTO meta VALUES ('ledger_version', {LEDGER_VERSION});
 COMMIT;
 """
@@ -107,7 +101,7 @@ def migrate_from_version_1(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for statement in TABLES_SINCE_VERSION_2.split(";"):
         connection.execute(statement)  # `executescript` would commit
-    # Its transactions are indexed already.
+    # Its transactions are indexed already; its snapshots only saved time.
     for (record,) in connection.execute("SELECT data FROM frames ORDER BY first_seq"):
         frames = [decode_frame(record)]
         store_labels(connection, labels_in(frames), 0)

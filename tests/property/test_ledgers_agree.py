@@ -18,21 +18,37 @@ FEW = {"max_size": 3}
 CONTENT = st.tuples(
     st.lists(KEY, **FEW), st.lists(st.tuples(KEY, KEY), **FEW), st.lists(st.integers(0, 3), **FEW)
 )
-# Places are drawn as distances from the end, and reach a little beyond it.
-PLACE = st.integers(-3, 40)
+FOLDS = ["engine", "learner"]
+# Places that matter: where a key is stored, just before, just after; and nowhere near.
+PLACE = st.tuples(KEY, st.sampled_from([-1, 0, 1, 1_000]))
 OPERATION = st.one_of(
     st.tuples(st.just("append"), st.lists(CONTENT, max_size=3), PLACE, st.integers(-1, 9)),
+    st.tuples(st.just("save"), st.sampled_from(FOLDS), PLACE),
     st.tuples(st.just("open again")),
 )
 
 
-def append(ledger, contents, back, gap):
+def seq_at(ledger, place):
+    key, beside = place
+    stored = [ledger.seq_of(key) or 0, *ledger.known_labels([key]).values()]
+    return max(0, max(stored) + beside)
+
+
+def append(ledger, contents, place, gap):
     """Frames that mostly continue the ledger."""
     first, frames = ledger.last_seq + 1 + (gap == 0), []
     for content in contents:
         frames.append(frame_of(first, *content))
         first = frames[-1].last_seq + 1
-    ledger.append(frames, max(0, ledger.last_seq - back))
+    ledger.append(frames, seq_at(ledger, place))
+
+
+def save(ledger, name, place):
+    seq = seq_at(ledger, place)
+    ledger.save_snapshot(name, seq, {"at": np.array([seq])})
+
+
+ACTIONS = {"append": append, "save": save}
 
 
 def attempt(ledger, action, arguments):
@@ -50,6 +66,11 @@ def told(ledger):
         "transactions": [ledger.seq_of(key) for key in KEYS],
         "about": [ledger.label_seqs(key) for key in KEYS],
         "labels": ledger.known_labels(KEYS),
+        "snapshots": [
+            ledger.latest_snapshot(name, seq)
+            for name in FOLDS
+            for seq in [None, *range(ledger.last_seq)]
+        ],
         "published": [ledger.publication_seq(version) for version in range(4)],
     }
 
@@ -64,7 +85,7 @@ def test_memory_and_disk_agree(operations):
                 disk.close()
                 disk = opened("sqlite", Path(folder))
                 continue
-            action = {"append": append}[name]
+            action = ACTIONS[name]
             assert attempt(memory, action, arguments) == attempt(disk, action, arguments)
             assert told(memory) == told(disk)
         assert told(memory) == told(disk)

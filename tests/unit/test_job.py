@@ -17,8 +17,10 @@ from fraud_system.models.artefact import load_model
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.cli import main
 
+SNAPSHOTS = "ledger.sqlite-snapshots"
 FILES = {
     "ledger.sqlite",
+    SNAPSHOTS,
     "metrics.json",
     "model",
     "predictions.parquet",
@@ -43,6 +45,8 @@ def digests(run: Path) -> dict[str, str]:
 def test_a_run_leaves_its_files(small_run: Path) -> None:
     assert {path.name for path in small_run.iterdir()} >= FILES
     assert not list(small_run.parent.glob(".*unfinished"))
+    folds = sorted(path.name.split("-")[0] for path in (small_run / SNAPSHOTS).iterdir())
+    assert folds == ["engine", "learner"]
 
 
 def test_a_second_run_in_another_process_gives_the_same_bytes(

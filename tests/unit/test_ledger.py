@@ -1,15 +1,15 @@
 """What every ledger promises, on each of them."""
 
-import sqlite3
 import threading
 import weakref
 
 import numpy as np
 import pytest
+from ledgers import LEDGERS, opened
 
 from fraud_system.errors import LedgerError, StaleWriter
 from fraud_system.events import Frame
-from fraud_system.ledger import MemoryLedger, SqliteLedger, encode_frame
+from fraud_system.ledger import encode_frame
 
 KEYS = np.random.default_rng(1).permutation(2_000).astype(np.uint64) << np.uint64(53)
 
@@ -22,37 +22,10 @@ def frame(first_seq, last_seq, *, keys=None):
     return Frame(first_seq, last_seq, 1_000 * last_seq, {"transaction": table})
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=LEDGERS)
 def ledger(request, tmp_path):
-    made = MemoryLedger() if request.param == "memory" else SqliteLedger(tmp_path / "ledger.db")
-    with made as opened:
-        yield opened
-
-
-@pytest.fixture
-def damage_snapshot(ledger, tmp_path):
-    """Flip one bit in the middle of the stored snapshot of the fold `engine` at a seq."""
-
-    def damage(seq):
-        if isinstance(ledger, MemoryLedger):
-            kept = ledger._snapshots["engine"]
-            kept[seq] = flipped(kept[seq])
-            return
-        connection = sqlite3.connect(tmp_path / "ledger.db")
-        with connection:
-            where = "WHERE name = 'engine' AND seq = ?"
-            query = f"SELECT data FROM snapshots {where}"
-            ((data,),) = connection.execute(query, (seq,)).fetchall()
-            connection.execute(f"UPDATE snapshots SET data = ? {where}", (flipped(data), seq))
-        connection.close()
-
-    return damage
-
-
-def flipped(data):
-    changed = bytearray(data)
-    changed[len(data) // 2] ^= 1
-    return bytes(changed)
+    with opened(request.param, tmp_path) as made:
+        yield made
 
 
 def spans(frames):
@@ -228,57 +201,6 @@ def test_readers_in_other_threads_see_whole_commits(ledger):
     assert problems == []
     assert seen
     assert {last % 6 for last in seen} == {0}
-
-
-def test_the_newest_two_snapshots_of_each_name_are_kept(ledger):
-    ledger.append([frame(1, 9)])
-    for seq in (0, 4, 7, 9):
-        ledger.save_snapshot("engine", seq, {"at": np.array([seq])})
-    ledger.save_snapshot("learner", 4, {"w": np.ones((2, 2)), "n": np.array(3)})
-    assert ledger.latest_snapshot("engine") == (9, {"at": np.array([9])})
-    assert ledger.latest_snapshot("engine", 8) == (7, {"at": np.array([7])})
-    assert ledger.latest_snapshot("engine", 6) is None
-    seq, arrays = ledger.latest_snapshot("learner", 2**70)
-    assert (seq, arrays["w"].shape, arrays["n"].shape) == (4, (2, 2), ())
-
-
-def test_an_older_snapshot_does_not_push_out_a_newer(ledger):
-    ledger.append([frame(1, 9)])
-    for seq in (7, 9, 4):
-        ledger.save_snapshot("engine", seq, {"at": np.array([seq])})
-    assert ledger.latest_snapshot("engine")[0] == 9
-    assert ledger.latest_snapshot("engine", 8)[0] == 7
-    assert ledger.latest_snapshot("engine", 6) is None
-
-
-def test_a_second_snapshot_at_the_same_seq_replaces_the_first(ledger):
-    ledger.append([frame(1, 9)])
-    for value in (1, 2, 3):
-        ledger.save_snapshot("engine", 9, {"value": np.array([value])})
-    ledger.save_snapshot("engine", 8, {"value": np.array([8])})
-    assert ledger.latest_snapshot("engine") == (9, {"value": np.array([3])})
-    assert ledger.latest_snapshot("engine", 8) == (8, {"value": np.array([8])})
-
-
-def test_a_damaged_snapshot_falls_back_to_the_older_one(ledger, damage_snapshot):
-    ledger.append([frame(1, 9)])
-    for seq in (7, 9):
-        ledger.save_snapshot("engine", seq, {"weights": np.arange(50) * seq})
-    damage_snapshot(9)
-    seq, arrays = ledger.latest_snapshot("engine")
-    assert seq == 7
-    assert np.array_equal(arrays["weights"], np.arange(50) * 7)
-    damage_snapshot(7)
-    assert ledger.latest_snapshot("engine") is None
-
-
-def test_a_snapshot_of_events_not_yet_stored_is_refused(ledger):
-    ledger.append([frame(1, 9)])
-    with pytest.raises(LedgerError, match="no position"):
-        ledger.save_snapshot("engine", 10, {"weights": np.ones(1)})
-    with pytest.raises(LedgerError, match="only arrays"):
-        ledger.save_snapshot("engine", 9, {"weights": np.array([None])})
-    assert ledger.latest_snapshot("engine") is None
 
 
 def test_a_closed_ledger_does_nothing_more(ledger):
