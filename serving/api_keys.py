@@ -1,9 +1,9 @@
 """Who may do what: the check of `Authorization: Bearer fk_<id>_<secret>` that every request passes.
 
 The check takes about a microsecond: one SHA-256 of salt and secret (`key_file` says why a fast hash is
-right), compared in constant time. An unknown id costs the same hash and the same comparison and gets the same answer,
-so neither time nor words tell which ids exist. Results are not cached: it would save about a hundredth of a
-request and keep secrets in memory.
+right), compared in constant time. An unknown id costs the same hash and the same comparison and gets the
+same answer, so neither time nor words tell which ids exist. Results are not cached: it would save about a
+hundredth of a request and keep secrets in memory.
 
 The file is looked at again at most once a second, so that keys are added and revoked without a restart. Where
 it became unusable the last good keys stay, because a scorer that refuses everybody stops all payments;
