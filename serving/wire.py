@@ -16,6 +16,7 @@ from fraud_system.errors import ConfigError
 from fraud_system.kernel import MAX_AMOUNT, MAX_NUMERIC
 from fraud_system.keys import MAX_ID_BYTES
 from fraud_system.schema import Schema
+from serving.problems import ProblemDocument
 
 MAX_TEXT = 256  # characters of a card, a terminal or a category
 MAX_LABEL_ID = 200
@@ -205,6 +206,72 @@ class ModeChanged(Struct, frozen=True):
 
     mode: ScorerName
     seq: int
+
+
+class RowProblem(Struct, frozen=True, gc=False):
+    """A row of a batch that was refused; the other rows are not concerned."""
+
+    transaction_id: str
+    problem: ProblemDocument
+
+
+class WorkerState(Struct, frozen=True):
+    """A process beside the scorer.
+
+    Args:
+        alive: it runs.
+        restarts: how often it was started again.
+        heard_s: seconds since it last said something; null before the first time.
+        behind_events: how far its reading is behind the ledger.
+        figures: what it counts.
+        last_error: why its last life ended.
+    """
+
+    alive: bool
+    restarts: int
+    heard_s: float | None
+    behind_events: int
+    figures: dict[str, int]
+    last_error: str
+
+
+class ModelState(Struct, frozen=True):
+    """What answers now, and how fresh it is.
+
+    Args:
+        mode: who answers.
+        kind: of the model.
+        weights_version: in force.
+        weights_age_s: since their adoption.
+        known_time: of the newest event.
+        last_seq: of the newest event.
+        clock: `wall`, or `traffic` in a demo.
+        idempotency_horizon_s: within it a repeated id gives the first answer.
+        settings: fingerprint of the settings.
+        features, interactions: how many.
+        labels: what the joiner has done, by name.
+        label_silence_s: since the last report; null before the first.
+        learner_stale: the learner is dead, silent or far behind, so weights may be old.
+        workers: by name.
+        memory_bytes: of the engine's state.
+    """
+
+    mode: ScorerName
+    kind: str
+    weights_version: int
+    weights_age_s: float
+    known_time: datetime
+    last_seq: int
+    clock: Literal["wall", "traffic"]
+    idempotency_horizon_s: int
+    settings: str
+    features: int
+    interactions: int
+    labels: dict[str, int]
+    label_silence_s: float | None
+    learner_stale: bool
+    workers: dict[str, WorkerState]
+    memory_bytes: int
 
 
 def transaction_type(schema: Schema) -> type[Struct]:

@@ -1,0 +1,49 @@
+"""`python -m serving`: run the scorer, or manage its API keys.
+
+python -m serving                  the scorer, set by FRAUD_... variables
+python -m serving api-key ...      add, list or revoke keys
+"""
+
+import logging
+import sys
+
+import uvicorn
+
+from fraud_system.errors import FraudSystemError
+from serving.configuration import Configuration
+
+
+def main(arguments: list[str]) -> None:
+    """Run a command; an error ends it in one line."""
+    try:
+        if arguments[:1] == ["api-key"]:
+            from serving.api_key_command import main as manage_keys
+
+            sys.exit(manage_keys(arguments[1:]))
+        elif arguments:
+            sys.exit(f"error: unknown command {arguments[0]!r}; see serving/__main__.py")
+        else:
+            serve(Configuration())
+    except FraudSystemError as error:
+        sys.exit(f"error: {error}")
+
+
+def serve(configuration: Configuration) -> None:
+    """Run until SIGTERM or SIGINT; what was accepted is answered first."""
+    # Here, so that keys can be managed without loading the engine.
+    from serving.app import make_app
+    from serving.http_limits import uvicorn_config
+
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    server = uvicorn.Server(uvicorn_config(make_app(configuration), configuration))
+    server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

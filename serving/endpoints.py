@@ -1,0 +1,206 @@
+"""The routes' work: from a checked request to the bytes of an answer.
+
+Each endpoint is a plain ASGI application behind FastAPI's router: who asks is checked first, then the body is
+read within its bounds, decoded and checked in one pass, handed to the engine's task, and the answer encoded.
+The declared types are those of `wire`; the OpenAPI document is made from the same ones (`openapi`).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from fraud_system.events import Scorer
+from fraud_system.keys import key_of
+from serving.api_keys import Door
+from serving.columns import JsonRows, check_id, time_us
+from serving.problems import Problem, problem_of, send_problem
+from serving.request_body import read_body
+from serving.security_headers import API_HEADERS
+from serving.service import Service
+from serving.state import model_state
+from serving.wire import (
+    Decision,
+    Explanation,
+    Label,
+    LabelReceipt,
+    ModeChange,
+    ModeChanged,
+    RowProblem,
+    decoder,
+    transaction_type,
+)
+
+JSON = b"application/json"
+ARROW = b"application/vnd.apache.arrow.stream"
+Answer = tuple[int, bytes, bytes]  # status, media type, body
+Handle = Callable[[Scope, bytes], Awaitable[Answer]]
+_encode = msgspec.json.Encoder().encode
+
+
+class Endpoint:
+    """One route: checks who asks, reads, handles, answers.
+
+    Args:
+        service: whose telemetry counts the answers.
+        handle: makes the answer.
+        door: checks keys.
+        scope: what the key must allow.
+        max_body_bytes: 0 where no body belongs.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        handle: Handle,
+        door: Door,
+        scope: Any,
+        name: str,
+        max_body_bytes: int = 0,
+    ) -> None:
+        self._service = service
+        self._handle = handle
+        self._door = door
+        self._scope = scope
+        self._name = name
+        self._max_body_bytes = max_body_bytes
+        self._body_timeout_s = service.configuration.body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        counted = self._service.telemetry.answers
+        try:
+            headers = dict(scope["headers"])
+            self._door.check(headers.get(b"authorization"), self._scope)
+            body = b""
+            if self._max_body_bytes:
+                body = await read_body(scope, receive, self._max_body_bytes, self._body_timeout_s)
+            if b"known-time" in headers:
+                self._service.clock.advance(_moment(headers[b"known-time"]))
+            status, media, answer = await self._handle(scope, body)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem.status >= 500:
+                self._service.failed_at(self._name, error)
+            counted[self._name, problem.status] += 1
+            await send_problem(send, problem, *API_HEADERS)
+            return
+        counted[self._name, status] += 1
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", media),
+                    (b"content-length", b"%d" % len(answer)),
+                    *API_HEADERS,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": answer})
+
+
+class Handlers:
+    """What the routes do.
+
+    Args:
+        service: see there.
+    """
+
+    def __init__(self, service: Service) -> None:
+        kind = transaction_type(service.system.schema)
+        self._service = service
+        self._max_rows = service.configuration.max_batch_rows
+        self._transaction = decoder(kind)
+        self._transactions: msgspec.json.Decoder[list[Any]] = decoder(list[kind])  # type: ignore[valid-type]
+        self._labels = decoder(Label | list[Label])  # type: ignore[arg-type]
+        self._mode = decoder(ModeChange)
+
+    async def score(self, scope: Scope, body: bytes) -> Answer:
+        """One transaction."""
+        row = self._transaction.decode(body)
+        check_id(row.transaction_id)  # type: ignore[attr-defined]
+        answer = await self._service.task.waiting.single(row)
+        if isinstance(answer, Problem):
+            raise answer
+        return 200, JSON, _encode(answer)
+
+    async def score_batch(self, scope: Scope, body: bytes) -> Answer:
+        """Many transactions, as JSON or Arrow; each is answered or refused for itself."""
+        rows = self._transactions.decode(body)
+        self._check_rows(len(rows))
+        for row in rows:
+            check_id(row.transaction_id)
+        waiting = self._service.task.waiting
+        answers = await waiting.bulk(JsonRows(rows, self._service.columns))
+        sent_ids = [row.transaction_id for row in rows]
+        return 200, JSON, _encode(_each(answers, sent_ids))
+
+    async def label(self, scope: Scope, body: bytes) -> Answer:
+        """One report, or many."""
+        sent = self._labels.decode(body)
+        reports = [sent] if isinstance(sent, Label) else sent
+        self._check_rows(len(reports))
+        for report in reports:
+            check_id(report.transaction_id)
+        answers = await self._service.task.waiting.reports(reports)
+        if isinstance(sent, list):
+            return 200, JSON, _encode(_each(answers, [each.transaction_id for each in sent]))
+        (answer,) = answers
+        if isinstance(answer, Problem):
+            raise answer
+        return 200, JSON, _encode(answer)
+
+    async def decision(self, scope: Scope, body: bytes) -> Answer:
+        """Everything on record about one transaction."""
+        task = self._service.task
+        key = key_of(scope["path_params"]["transaction_id"])
+        status = task.engine.label_status(key)
+        found: Explanation | None = await task.read(task.records.explanation, key, status)
+        if found is None:
+            raise Problem(
+                404, "no such transaction is on record", field="transaction_id", fix="check the id"
+            )
+        return 200, JSON, _encode(found)
+
+    async def model(self, scope: Scope, body: bytes) -> Answer:
+        """What answers now, and how far behind its learner is."""
+        return 200, JSON, _encode(model_state(self._service))
+
+    async def mode(self, scope: Scope, body: bytes) -> Answer:
+        """Force plan B, or release it."""
+        asked = self._mode.decode(body)
+        mode = Scorer[asked.mode.upper()]
+        waiting = self._service.task.waiting
+        frame = await waiting.change(lambda engine: engine.switch(mode, f"by hand: {asked.reason}"))
+        return 200, JSON, _encode(ModeChanged(asked.mode, frame.last_seq))
+
+    def _check_rows(self, rows: int) -> None:
+        if rows > self._max_rows:
+            raise Problem(
+                413, f"{rows} rows, at most {self._max_rows} are taken", fix="send them in parts"
+            )
+
+
+def _each(
+    answers: Sequence[Decision | LabelReceipt | Problem], sent_ids: Sequence[str]
+) -> list[Decision | LabelReceipt | RowProblem]:
+    return [
+        RowProblem(sent, answer.document) if isinstance(answer, Problem) else answer
+        for answer, sent in zip(answers, sent_ids, strict=True)
+    ]
+
+
+def _moment(header: bytes) -> int:
+    """Microseconds since 1970 of an RFC 3339 time with an offset."""
+    try:
+        moment = datetime.fromisoformat(header.decode("ascii"))
+        if moment.tzinfo is not None:
+            return time_us(moment)
+    except ValueError:
+        pass
+    raise Problem(
+        400, "no time with an offset", field="Known-Time", fix="e.g. 2026-01-31T12:00:00Z"
+    )

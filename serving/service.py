@@ -1,0 +1,242 @@
+"""What runs while the scorer runs: the ledger, the engine's task, the workers; started and stopped in order.
+
+A start takes the ledger's lock first, so that a second server on one ledger fails at once. The rest happens
+while the port is open and `/readyz` says no: the engine is made from the newest snapshot and the tail,
+compiled code is loaded, the workers are started.
+"""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import perf_counter
+
+import numpy as np
+
+from fraud_system.engine import Engine
+from fraud_system.errors import ConfigError, FraudSystemError
+from fraud_system.events import DAY_US, Arrivals, Frame
+from fraud_system.frames import empty_tables
+from fraud_system.learner import Learner
+from fraud_system.ledger import Ledger, SqliteLedger
+from fraud_system.publication import Publication
+from fraud_system.settings import Settings
+from serving.answers import Answers, InForce
+from serving.clocks import TrafficClock, WallClock
+from serving.columns import TransactionColumns
+from serving.configuration import Configuration
+from serving.engine_task import EngineTask
+from serving.problems import Problem
+from serving.records import Records
+from serving.recovery import recover_engine
+from serving.system import System, prepare
+from serving.telemetry import Telemetry
+from serving.waiting import Bounds, Waiting
+from serving.workers.messages import Message, WeightsProposed
+from serving.workers.standard import learner, snapshotter
+from serving.workers.supervisor import Supervisor, WorkerStatus
+
+LOGGER = logging.getLogger(__name__)
+TICK_EVERY_S = 10.0
+# A demo's traffic brings its own time. It begins a year back, so that months of it end before today.
+DEMO_BEGINS_BEFORE_US = 364 * DAY_US
+
+
+class Service:
+    """One scorer.
+
+    Args:
+        configuration: see there.
+        observe: is shown the frames of each commit, once they are durable.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        observe: Callable[[Sequence[Frame]], None] = lambda frames: None,
+    ) -> None:
+        self.configuration = configuration
+        self.telemetry = Telemetry()
+        self.clock: WallClock | TrafficClock = WallClock()
+        self.system: System = prepare(
+            configuration.ledger_file, configuration.schema_file, configuration.start_from_run
+        )
+        self.columns = TransactionColumns(self.system.schema)
+        self.failed: Exception | None = None
+        self._observe = observe
+        self._ledger: Ledger | None = None
+        self._reader: Ledger | None = None
+        self._task: EngineTask | None = None
+        self._supervisor: Supervisor | None = None
+        self._jobs: list[asyncio.Task[None]] = []
+
+    @property
+    def task(self) -> EngineTask:
+        """The engine's task.
+
+        Raises:
+            Problem: 503, it is not there yet, or not any more.
+        """
+        if self._task is None:
+            raise Problem(503, "the service is starting", fix="try again soon", retry_after_s=2)
+        return self._task
+
+    @property
+    def ready(self) -> bool:
+        """Whether transactions are answered."""
+        return self._task is not None and self._task.broken is None
+
+    @property
+    def started(self) -> bool:
+        """Whether the start is over."""
+        return self._task is not None
+
+    def failed_at(self, route: str, error: Exception) -> None:
+        """An answer that was none of the client's doing: count it and say it in the log."""
+        if isinstance(error, Problem):
+            return
+        self.telemetry.failed(error)
+        LOGGER.error("%s: %s", route, error, exc_info=not isinstance(error, FraudSystemError))
+
+    def workers(self) -> dict[str, WorkerStatus]:
+        """The state of the learner and the others; empty before they are started."""
+        return self._supervisor.status() if self._supervisor else {}
+
+    def open(self) -> None:
+        """Take the ledger.
+
+        Raises:
+            LedgerError: another process has it, or the disk refuses.
+        """
+        self._ledger = SqliteLedger(self.system.ledger_file)
+
+    async def start(self) -> None:
+        """Make everything ready, in the background of an open port; `failed` tells if that cannot be."""
+        try:
+            await self._start()
+        except Exception as error:
+            self.failed = error
+            LOGGER.exception("cannot start")
+            raise
+
+    async def stop(self) -> None:
+        """Answer what was accepted, then give everything back."""
+        for job in self._jobs[1:]:
+            job.cancel()
+        if self._supervisor:
+            await self._supervisor.stop()
+        if self._task:
+            self._task.stop()
+            with suppress(asyncio.CancelledError):
+                await self._jobs[0]
+            self._task.close()
+        for ledger in (self._reader, self._ledger):
+            if ledger is not None:
+                ledger.close()
+
+    async def _start(self) -> None:
+        ledger, settings = self._ledger, self.system.settings
+        if ledger is None:
+            raise ConfigError("open the ledger first", field="service")
+        now_us = self.clock.now_us()
+        if self.configuration.clock == "traffic":
+            now_us -= DEMO_BEGINS_BEFORE_US
+        engine = await asyncio.to_thread(_ready_engine, settings, ledger, now_us)
+        reader = self._reader = SqliteLedger(self.system.ledger_file, read_only=True)
+        if self.configuration.clock == "traffic":
+            self.clock = TrafficClock(engine.known_time_us)
+        answers = Answers(settings)
+        bounds = Bounds(
+            waiting_rows=self.configuration.max_waiting_rows,
+            label_rows_per_cycle=self.configuration.labels_per_batch,
+        )
+        task = EngineTask(
+            engine,
+            ledger,
+            Records(reader, engine, answers),
+            answers,
+            self.columns,
+            Waiting(bounds, asyncio.get_running_loop()),
+            self.clock,
+            self.telemetry,
+            self._observe,
+        )
+        arguments = self.system.ledger_file, self.system.settings_file
+        every = self.configuration.snapshot_every_events
+        self._supervisor = Supervisor(
+            [
+                learner(*arguments, snapshot_every_events=every),
+                snapshotter(*arguments, snapshot_every_events=every),
+            ],
+            self._hear,
+        )
+        self._jobs = [
+            asyncio.create_task(task.run(), name="engine"),
+            asyncio.create_task(self._watch(task), name="watch"),
+        ]
+        self._task = task
+        # What is there now stays: without this the collector would look through all of it, for a tenth of
+        # a second, again and again.
+        gc.collect()
+        gc.freeze()
+        await self._supervisor.start()
+
+    async def _hear(self, worker: str, message: Message) -> None:
+        """Weights that the learner proposes; where they are recorded is their adoption."""
+        if isinstance(message, WeightsProposed):
+            publication = message.publication
+            try:
+                await self.task.waiting.change(lambda engine: engine.adopt(publication))
+            except FraudSystemError as error:
+                # Not newer than those in force, or the ledger cannot be written: the next ones will do.
+                self.telemetry.failed(error)
+                LOGGER.warning("weights version %s not adopted: %s", publication.version, error)
+
+    async def _watch(self, task: EngineTask) -> None:
+        """Let time pass without traffic, and nobody wait for ever."""
+        while True:
+            await asyncio.sleep(min(1.0, self.configuration.answer_timeout_s / 4))
+            task.give_up_slow(self.configuration.answer_timeout_s)
+            idle_s = perf_counter() - task.last_commit_s
+            if idle_s > TICK_EVERY_S and task.broken is None and not self.clock.moved_by_traffic:
+                task.waiting.tick()
+
+
+def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:
+    """The engine at the end of the ledger, with weights in force and all code loaded; begun at `now_us`."""
+    _load_code(settings)
+    engine = recover_engine(settings, ledger)
+    if engine.weights_version < 0:
+        start_us = np.array([max(now_us, engine.known_time_us)])
+        tick = engine.fold(Arrivals.merge(*empty_tables(settings.features), start_us)).frame
+        adopted = engine.adopt(Learner(settings).first_publication())
+        ledger.append([frame for frame in (tick, adopted) if frame is not None])
+    else:
+        _check_settings(settings, engine, ledger)
+    return engine
+
+
+def _load_code(settings: Settings) -> None:
+    """Fold and answer one transaction of an engine that is thrown away: compiling takes seconds, once."""
+    engine = Engine(settings)
+    engine.adopt(Learner(settings).first_publication())
+    nothing, no_labels = empty_tables(settings.features)
+    columns = {
+        name: np.ones((1, *column.shape[1:]), column.dtype)
+        for name, column in nothing.table().items()
+    }
+    frame = engine.fold(Arrivals.merge(type(nothing)(**columns), no_labels)).frame
+    if frame is not None:
+        in_force = InForce(engine.served, 0)
+        Answers(settings).decisions(frame.tables["transaction"], frame.tables["decision"], in_force)
+
+
+def _check_settings(settings: Settings, engine: Engine, ledger: Ledger) -> None:
+    """Refuse to go on with a ledger that was begun with other settings."""
+    seq = ledger.publication_seq(engine.weights_version)
+    if seq is None:
+        return
+    publication = Publication.from_table(ledger.frame_at(seq).tables["published"])
+    if publication.settings != settings.fingerprint:
+        raise ConfigError("the ledger was written under other settings", field="settings")

@@ -1,0 +1,117 @@
+"""What is served: a schema, settings and a ledger that belong together.
+
+Beside the ledger lies `<ledger>-settings.json`: the settings that it was begun with, and which the learner
+and the other workers read. A new ledger begins from a finished run (its history, counters and weights, so that
+training simply goes on) or from nothing.
+"""
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraud_system.errors import ArtefactError, ConfigError
+from fraud_system.schema import Schema
+from fraud_system.settings import Settings
+from pipelines.system_settings import SCHEMAS, read_schema, settings_of
+from serving.workers.running import read_settings, write_settings
+
+DEMO_SCHEMA = SCHEMAS / "simulated.toml"
+RUN_LEDGER, RUN_MODEL = "ledger.sqlite", Path("model/model.json")
+SNAPSHOTS = "-snapshots"
+
+
+@dataclass(frozen=True)
+class System:
+    """What is served.
+
+    Args:
+        schema: of the transactions.
+        settings: of engine and learner.
+        ledger_file: the ledger.
+        settings_file: the settings, for the workers.
+    """
+
+    schema: Schema
+    settings: Settings
+    ledger_file: Path
+    settings_file: Path
+
+
+def prepare(
+    ledger_file: Path, schema_file: Path | None = None, start_from_run: Path | None = None
+) -> System:
+    """Find or make what is served; the ledger itself may not exist yet.
+
+    Args:
+        ledger_file: of an earlier start, or a new name.
+        schema_file: default: that of the simulator.
+        start_from_run: a run directory, for a new ledger.
+
+    Raises:
+        ConfigError: the schema does not fit the settings that the ledger was begun with.
+        ArtefactError: the run is none, or the settings are damaged.
+    """
+    schema_path = schema_file or DEMO_SCHEMA
+    schema = read_schema(schema_path)
+    settings_file = Path(f"{ledger_file}-settings.json")
+    ledger_file.parent.mkdir(parents=True, exist_ok=True)
+    if ledger_file.exists():
+        settings = read_settings(settings_file)
+    elif start_from_run is not None:
+        settings = _settings_of_run(start_from_run)
+        _check_fits(schema, settings, schema_path)
+        write_settings(settings_file, settings)
+        _copy_run(start_from_run, ledger_file)  # last: a start that was cut off begins again
+    else:
+        settings = settings_of(schema, schema_path.parent)
+        write_settings(settings_file, settings)
+    _check_fits(schema, settings, schema_path)
+    return System(schema, settings, ledger_file, settings_file)
+
+
+def _settings_of_run(run: Path) -> Settings:
+    path = run / RUN_MODEL
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ArtefactError(
+            "holds no run", field=str(run), fix="name a directory that make run or make train left"
+        ) from error
+    return Settings.from_described(described)
+
+
+def _check_fits(schema: Schema, settings: Settings, where: Path) -> None:
+    features = settings.features
+    for name, ours, theirs in (
+        ("entities", tuple(schema.entities), tuple(each.name for each in features.entities)),
+        ("features.numeric", schema.numeric, features.numeric),
+        ("features.categorical", schema.categorical, features.categorical),
+    ):
+        if tuple(ours) != tuple(theirs):
+            raise ConfigError(
+                f"{list(ours)} here, but the ledger was begun with {list(theirs)}",
+                field=f"{where}: {name}",
+                fix="give the schema that the ledger or the run was made with, in FRAUD_SCHEMA_FILE",
+            )
+
+
+def _copy_run(run: Path, ledger_file: Path) -> None:
+    """The run's ledger and snapshots; the ledger appears last and whole."""
+    source = run / RUN_LEDGER
+    if not source.exists():
+        raise ArtefactError(
+            "holds no run", field=str(run), fix="name a directory that make run left"
+        )
+    snapshots = Path(f"{source}{SNAPSHOTS}")
+    if snapshots.is_dir():
+        shutil.copytree(snapshots, f"{ledger_file}{SNAPSHOTS}", dirs_exist_ok=True)
+    aside = ledger_file.with_name(f".{ledger_file.name}.new")
+    with suppress(FileNotFoundError):
+        aside.unlink()
+    shutil.copyfile(source, aside)
+    with aside.open("rb") as file:
+        os.fsync(file.fileno())
+    aside.replace(ledger_file)
