@@ -32,7 +32,7 @@ def serve(configuration: Configuration) -> None:
     """Run until SIGTERM or SIGINT; what was accepted is answered first."""
     # Here, so that keys can be managed without loading the engine.
     from serving.app import make_app
-    from serving.http_limits import uvicorn_config
+    from serving.listener import uvicorn_config
 
     logging.basicConfig(
         level=logging.INFO,

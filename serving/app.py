@@ -43,7 +43,9 @@ class Shortcut:
     def __init__(self, app: FastAPI, routes: Iterable[Route]) -> None:
         self.app = app
         self._endpoints = {
-            (method, route.path): route.endpoint for route in routes for method in route.methods or ()
+            (method, route.path): route.endpoint
+            for route in routes
+            for method in route.methods or ()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

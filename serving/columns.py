@@ -22,7 +22,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SOURCES = {source.name.lower(): int(source) for source in LabelSource}
 # Cards and terminals come again and again; a hit costs a tenth of the hash.
-_cached_key = lru_cache(maxsize=1 << 16)(key_of)
+cached_key = lru_cache(maxsize=1 << 16)(key_of)
 
 
 class TransactionColumns:
@@ -125,7 +125,7 @@ def _keys(columns: Sequence[Sequence[str | None]], rows: int) -> Column:
     """(rows, columns) uint64, 0 where missing."""
     keys = np.zeros((rows, len(columns)), np.uint64)
     for position, column in enumerate(columns):
-        keys[:, position] = [0 if text is None else _cached_key(text) for text in column]
+        keys[:, position] = [0 if text is None else cached_key(text) for text in column]
     return keys
 
 

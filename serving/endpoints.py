@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from fraud_system.events import Scorer
 from fraud_system.keys import key_of
 from serving.api_keys import Door
+from serving.arrow_rows import ArrowRows, arrow_answers
 from serving.columns import JsonRows, check_id, time_us
 from serving.problems import Problem, problem_of, send_problem
 from serving.request_body import read_body
@@ -129,11 +130,14 @@ class Handlers:
 
     async def score_batch(self, scope: Scope, body: bytes) -> Answer:
         """Many transactions, as JSON or Arrow; each is answered or refused for itself."""
+        waiting, schema = self._service.task.waiting, self._service.system.schema
+        if _header(scope, b"content-type") == ARROW:
+            table = ArrowRows(body, schema, self._max_rows)
+            return 200, ARROW, arrow_answers(table.ids, await waiting.bulk(table))
         rows = self._transactions.decode(body)
         self._check_rows(len(rows))
         for row in rows:
             check_id(row.transaction_id)
-        waiting = self._service.task.waiting
         answers = await waiting.bulk(JsonRows(rows, self._service.columns))
         sent_ids = [row.transaction_id for row in rows]
         return 200, JSON, _encode(_each(answers, sent_ids))
@@ -191,6 +195,15 @@ def _each(
         RowProblem(sent, answer.document) if isinstance(answer, Problem) else answer
         for answer, sent in zip(answers, sent_ids, strict=True)
     ]
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    """The value of a header without its parameters; empty where there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value.partition(b";")[0].strip().lower()
+            return found
+    return b""
 
 
 def _moment(header: bytes) -> int:

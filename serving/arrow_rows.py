@@ -1,0 +1,183 @@
+"""Batches as Arrow IPC streams: columns in, columns out, without a Python object a row.
+
+The fields are those of the JSON transaction. Texts may be `string`, `large_string` or dictionaries, times are
+timestamps with a time zone, numbers anything that casts to float64 without loss of range.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fraud_system.events import Column, Transactions
+from fraud_system.keys import MAX_ID_BYTES, keys_of
+from fraud_system.schema import Schema
+from serving.columns import cached_key
+from serving.problems import Problem
+from serving.wire import MAX_TEXT, Decision
+
+
+class ArrowRows:
+    """Transactions that came as an Arrow table.
+
+    Args:
+        body: an Arrow IPC stream.
+        schema: which fields there must be.
+        max_rows: at most.
+
+    Raises:
+        Problem: 400 no Arrow stream; 413 too many rows; 422 a column is missing, unknown, of a wrong type,
+            or holds nulls where there must be none.
+    """
+
+    def __init__(self, body: bytes, schema: Schema, max_rows: int) -> None:
+        table = _read(body, max_rows)
+        optional = [*schema.entities, *schema.numeric, *schema.categorical]
+        known = {"transaction_id", "event_time", "amount", *optional}
+        for name in table.column_names:
+            if name not in known or table.column_names.count(name) > 1:
+                raise _wrong(name, "no such field is known, or it comes twice", "leave it out")
+        self.ids = _texts(table, "transaction_id", required=True)
+        if any(len(each.encode()) > MAX_ID_BYTES for each in self.ids):
+            raise _wrong("transaction_id", f"longer than {MAX_ID_BYTES} bytes", "shorter ids")
+        self._columns = Transactions(
+            transaction_id=np.array([each.encode() for each in self.ids], "S"),
+            transaction_key=keys_of(self.ids),
+            event_time_us=_times_us(table),
+            known_time_us=np.zeros(len(table), np.int64),
+            amount=np.abs(_numbers(table, "amount", required=True)) + 0.0,
+            entity_keys=_keys(table, list(schema.entities)),
+            numeric=_stacked([_numbers(table, name) for name in schema.numeric], len(table)),
+            categories=_keys(table, list(schema.categorical)),
+        )
+        for name, values in schema.categories.items():
+            allowed = {None, *values}
+            if name in table.column_names and not set(table[name].to_pylist()) <= allowed:
+                raise _wrong(name, "a value that the schema does not list", f"one of {values}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def columns(self, start: int, stop: int, known_time_us: int) -> Transactions:
+        """Columns of the rows start..stop-1."""
+        rows = self._columns.rows(slice(start, stop))
+        return Transactions(
+            **rows.table() | {"known_time_us": np.full(stop - start, known_time_us)}
+        )
+
+
+def arrow_answers(sent_ids: Sequence[str], answers: Sequence[Decision | Problem]) -> bytes:
+    """An Arrow IPC stream of a row for each transaction, in their order.
+
+    Columns: transaction_id, status (200, or that of a problem), probability, expected_loss, action, scorer,
+    weights_version, known_time, seq (null where refused) and problem (null where decided). Reasons are
+    told by `GET /v1/decisions/{transaction_id}`.
+    """
+    decided = [None if isinstance(each, Problem) else each for each in answers]
+    fields = ("probability", "expected_loss", "action", "scorer", "weights_version", "seq")
+    kinds = (pa.float64(), pa.float64(), pa.string(), pa.string(), pa.int64(), pa.int64())
+    columns = {
+        "transaction_id": pa.array(sent_ids, pa.string()),
+        "status": pa.array(
+            [e.status if isinstance(e, Problem) else 200 for e in answers], pa.int16()
+        ),
+    }
+    for name, kind in zip(fields, kinds, strict=True):
+        columns[name] = pa.array([e and getattr(e, name) for e in decided], kind)
+    times = [each and each.known_time for each in decided]
+    columns["known_time"] = pa.array(times, pa.timestamp("us", "UTC"))
+    texts = [str(each) if isinstance(each, Problem) else None for each in answers]
+    columns["problem"] = pa.array(texts, pa.string())
+    table = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _read(body: bytes, max_rows: int) -> pa.Table:
+    """The whole table, checked as if a stranger had sent it."""
+    batches, rows = [], 0
+    try:
+        with pa.ipc.open_stream(body) as reader:
+            for batch in reader:
+                rows += len(batch)
+                if rows > max_rows:
+                    fix = "send them in parts"
+                    raise Problem(413, f"more than {max_rows} rows are not taken", fix=fix)
+                batches.append(batch)
+            table = pa.Table.from_batches(batches, reader.schema)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Problem(
+            400,
+            f"no Arrow IPC stream: {error}",
+            field="body",
+            fix="write it with pyarrow.ipc.new_stream",
+        ) from None
+    return table
+
+
+def _column(table: pa.Table, name: str, kind: pa.DataType, required: bool) -> pa.Array:
+    if name not in table.column_names:
+        if required:
+            raise _wrong(name, "the column is missing", "add it")
+        return pa.nulls(len(table), kind)
+    try:
+        column = table[name].cast(kind).combine_chunks()
+    except pa.ArrowException as error:
+        raise _wrong(name, f"is no {kind}: {error}", f"send {kind}") from None
+    if required and column.null_count:
+        raise _wrong(name, "there are nulls", "leave those rows out")
+    return column
+
+
+def _texts(table: pa.Table, name: str, required: bool = False) -> list[str]:
+    column = _column(table, name, pa.string(), required)
+    lengths = pc.utf8_length(column)
+    if len(column) and (pc.min(lengths).as_py() == 0 or (pc.max(lengths).as_py() or 0) > MAX_TEXT):
+        raise _wrong(name, f"has empty texts, or longer ones than {MAX_TEXT}", "null where missing")
+    if pc.any(pc.match_substring_regex(column, "[\\x00-\\x1f\\x7f]")).as_py():
+        raise _wrong(name, "holds control characters", "remove them")
+    texts: list[str] = column.to_pylist()
+    return texts
+
+
+def _keys(table: pa.Table, names: Sequence[str]) -> Column:
+    columns = [
+        np.fromiter(
+            (0 if text is None else cached_key(text) for text in _texts(table, name)), np.uint64
+        )
+        for name in names
+    ]
+    return _stacked(columns, len(table), np.uint64)
+
+
+def _numbers(table: pa.Table, name: str, required: bool = False) -> Column:
+    column = _column(table, name, pa.float64(), required)
+    numbers: Column = column.to_numpy(zero_copy_only=False)  # null becomes nan
+    if required and (np.isnan(numbers).any() or (numbers < 0.0).any()):
+        raise _wrong(name, "there are negative numbers, or such that are none", "0 or more")
+    return numbers
+
+
+def _times_us(table: pa.Table) -> Column:
+    if "event_time" in table.column_names:
+        kind = table.schema.field("event_time").type
+        if not (pa.types.is_timestamp(kind) and kind.tz):
+            raise _wrong("event_time", f"is {kind}", "a timestamp with a time zone")
+    column = _column(table, "event_time", pa.timestamp("us", "UTC"), required=True)
+    times: Column = column.cast(pa.int64()).to_numpy()
+    return times
+
+
+def _stacked(columns: Sequence[Column], rows: int, kind: type = np.float64) -> Column:
+    if not columns:
+        return np.zeros((rows, 0), kind)
+    return np.ascontiguousarray(np.stack(columns, axis=1))
+
+
+def _wrong(field: str, problem: str, fix: str) -> Problem:
+    return Problem(422, problem, field=field, fix=fix)

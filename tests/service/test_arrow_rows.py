@@ -1,0 +1,107 @@
+"""Batches as Arrow streams: the same columns as JSON gives, and hostile tables."""
+
+import datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from engine_rig import TINY_SCHEMA, Transaction
+
+from serving.arrow_rows import ArrowRows, arrow_answers
+from serving.columns import TransactionColumns
+from serving.problems import Problem, problem_of
+
+NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
+GOOD = {
+    "transaction_id": pa.array(["t1", "tö2"]),
+    "event_time": pa.array([NOON, NOON], pa.timestamp("ms", "Europe/Berlin")),
+    "amount": pa.array([1.5, 2.0]),
+    "card": pa.array(["c", None]),
+    "risk": pa.array([None, 3.0]),
+}
+
+
+def stream(columns):
+    table = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def test_columns_are_those_of_json():
+    found = ArrowRows(stream(GOOD), TINY_SCHEMA, 10).columns(0, 2, 7).table()
+    rows = [
+        Transaction(transaction_id="t1", event_time=NOON, amount=1.5, entity_0="c"),
+        Transaction(transaction_id="tö2", event_time=NOON, amount=2.0, numeric_0=3.0),
+    ]
+    expected = TransactionColumns(TINY_SCHEMA).columns(rows, 7).table()
+    for name, column in expected.items():
+        np.testing.assert_array_equal(found[name], column, err_msg=name)
+        assert found[name].dtype == column.dtype
+
+
+def test_a_dictionary_is_a_text():
+    columns = GOOD | {"card": pa.array(["c", "c"]).dictionary_encode()}
+    keys = ArrowRows(stream(columns), TINY_SCHEMA, 10).columns(0, 2, 7).entity_keys
+    assert keys[0] == keys[1] != 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "status"),
+    [
+        ({"amount": pa.array([1.0, None])}, "amount", 422),
+        ({"amount": pa.array([1.0, float("nan")])}, "amount", 422),
+        ({"amount": pa.array([1.0, -1.0])}, "amount", 422),
+        ({"amount": pa.array(["a", "b"])}, "amount", 422),
+        ({"event_time": pa.array([NOON, NOON], pa.timestamp("us"))}, "event_time", 422),
+        ({"event_time": pa.array([1, 2])}, "event_time", 422),
+        ({"transaction_id": pa.array(["a", ""])}, "transaction_id", 422),
+        ({"transaction_id": pa.array(["a", "b" * 65])}, "transaction_id", 422),
+        ({"transaction_id": pa.array(["a", "b\n"])}, "transaction_id", 422),
+        ({"transaction_id": pa.array([["a"], ["b"]])}, "transaction_id", 422),
+        ({"card": pa.array(["a", "b" * 300])}, "card", 422),
+        ({"colour": pa.array(["a", "b"])}, "colour", 422),
+    ],
+)
+def test_wrong_columns_are_named(changed, field, status):
+    with pytest.raises(Problem) as refused:
+        ArrowRows(stream(GOOD | changed), TINY_SCHEMA, 10)
+    assert (refused.value.status, refused.value.field) == (status, field)
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(Problem) as refused:
+        ArrowRows(stream({"transaction_id": GOOD["transaction_id"]}), TINY_SCHEMA, 10)
+    assert refused.value.field == "event_time"
+
+
+def test_too_many_rows():
+    with pytest.raises(Problem) as refused:
+        ArrowRows(stream(GOOD), TINY_SCHEMA, 1)
+    assert refused.value.status == 413
+
+
+def test_damaged_streams_are_refused():
+    whole = stream(GOOD)
+    damaged = [b"", b"x" * 100, whole[:50], whole[:-20], whole[40:]]
+    draw = np.random.default_rng(3)
+    for _ in range(300):
+        bytes_ = bytearray(whole)
+        bytes_[draw.integers(len(bytes_))] ^= 1 << int(draw.integers(8))
+        damaged.append(bytes(bytes_))
+    refused = 0
+    for each in damaged:
+        try:
+            ArrowRows(each, TINY_SCHEMA, 10)
+        except Exception as error:
+            assert problem_of(error).status in (400, 413, 422)
+            refused += 1
+    assert refused > 50
+
+
+def test_answers_tell_decisions_and_problems():
+    data = arrow_answers(["a"], [Problem(409, "was used before", field="transaction_id")])
+    (row,) = pa.ipc.open_stream(data).read_all().to_pylist()
+    assert (row["status"], row["probability"]) == (409, None)
+    assert "was used before" in row["problem"]
