@@ -100,9 +100,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _routes(service: Service, door: Door) -> list[Route]:
     work, limits = Handlers(service), service.configuration
 
-    def route(path: str, handle: Any, scope: str, max_body_bytes: int = 0) -> Route:
+    def route(
+        path: str, handle: Any, scope: str, max_body_bytes: int = 0, method: str = ""
+    ) -> Route:
         endpoint = Endpoint(service, handle, door, scope, handle.__name__, max_body_bytes)
-        return Route(path, endpoint, methods=["POST" if max_body_bytes else "GET"])
+        return Route(path, endpoint, methods=[method or ("POST" if max_body_bytes else "GET")])
 
     async def metrics(scope: Any, body: bytes) -> Answer:
         return 200, PROMETHEUS, metrics_text(service)
@@ -114,6 +116,7 @@ def _routes(service: Service, door: Door) -> list[Route]:
         route("/v1/decisions/{transaction_id}", work.decision, "read"),
         route("/v1/model", work.model, "read"),
         route("/v1/admin/mode", work.mode, "admin", limits.max_body_bytes),
+        route("/v1/admin/champion", work.champion, "admin", method="POST"),
         route("/metrics", metrics, "read"),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),

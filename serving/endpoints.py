@@ -5,6 +5,7 @@ read within its bounds, decoded and checked in one pass, handed to the engine's 
 The declared types are those of `wire`; the OpenAPI document is made from the same ones (`openapi`).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from fraud_system.champion import reloaded
 from fraud_system.events import Scorer
 from fraud_system.keys import key_of
 from serving.api_keys import Door
@@ -22,7 +24,9 @@ from serving.request_body import read_body
 from serving.security_headers import API_HEADERS
 from serving.service import Service
 from serving.state import model_state
+from serving.system import read_champion
 from serving.wire import (
+    ChampionLoaded,
     Decision,
     Explanation,
     Label,
@@ -180,6 +184,21 @@ class Handlers:
         waiting = self._service.task.waiting
         frame = await waiting.change(lambda engine: engine.switch(mode, f"by hand: {asked.reason}"))
         return 200, JSON, _encode(ModeChanged(asked.mode, frame.last_seq))
+
+    async def champion(self, scope: Scope, body: bytes) -> Answer:
+        """Serve the exported model that lies in the directory of the configuration."""
+        directory = self._service.configuration.champion_dir
+        if directory is None:
+            raise Problem(
+                404,
+                "no directory is configured",
+                field="FRAUD_CHAMPION_DIR",
+                fix="set it, start anew",
+            )
+        task = self._service.task
+        loaded = await asyncio.to_thread(read_champion, directory, task.engine.settings)
+        frame = await task.waiting.change(lambda engine: reloaded(engine, loaded))
+        return 200, JSON, _encode(ChampionLoaded(task.engine.weights_version, frame.last_seq))
 
     def _check_rows(self, rows: int) -> None:
         if rows > self._max_rows:

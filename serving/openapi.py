@@ -7,6 +7,7 @@ import msgspec
 from fraud_system.schema import Schema
 from serving.problems import ProblemDocument
 from serving.wire import (
+    ChampionLoaded,
     Decision,
     Explanation,
     Label,
@@ -49,6 +50,7 @@ def openapi(schema: Schema) -> dict[str, Any]:
         ModelState,
         ModeChange,
         ModeChanged,
+        ChampionLoaded,
         RowProblem,
         ProblemDocument,
     ]
@@ -139,6 +141,15 @@ def _paths(components: dict[str, Any]) -> dict[str, Any]:
                 "admin",
                 _ref("ModeChanged"),
                 body={"application/json": _ref("ModeChange")},
+            )
+        },
+        "/v1/admin/champion": {
+            "post": _operation(
+                "champion",
+                "Serve the exported model in FRAUD_CHAMPION_DIR; the learner goes on from it",
+                "admin",
+                _ref("ChampionLoaded"),
+                more=(404, 409),
             )
         },
         "/healthz": {"get": _plain("healthz", "The process runs", {200: "it does"})},

@@ -1,8 +1,8 @@
 """What is served: a schema, settings and a ledger that belong together.
 
 Beside the ledger lies `<ledger>-settings.json`: the settings that it was begun with, and which the learner
-and the other workers read. A new ledger begins from a finished run (its history, counters and weights, so that
-training simply goes on) or from nothing.
+and the other workers read. A new ledger begins from a finished run (its history, counters and weights, so
+that training simply goes on) or from nothing.
 """
 
 import json
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraud_system.errors import ArtefactError, ConfigError
+from fraud_system.models.artefact import LoadedModel, load_model
 from fraud_system.schema import Schema
 from fraud_system.settings import Settings
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
@@ -70,6 +71,19 @@ def prepare(
         write_settings(settings_file, settings)
     _check_fits(schema, settings, schema_path)
     return System(schema, settings, ledger_file, settings_file)
+
+
+def read_champion(directory: Path, settings: Settings) -> LoadedModel:
+    """An exported model, checked; it must belong to the settings.
+
+    Raises:
+        ArtefactError: it is damaged, is not there, or belongs to other settings.
+    """
+    try:
+        files = {name: (directory / name).read_bytes() for name in ("model.json", "arrays.npz")}
+    except OSError as error:
+        raise ArtefactError(f"cannot be read: {error}", field=str(directory)) from error
+    return load_model(files, settings)
 
 
 def _settings_of_run(run: Path) -> Settings:

@@ -208,6 +208,13 @@ class ModeChanged(Struct, frozen=True):
     seq: int
 
 
+class ChampionLoaded(Struct, frozen=True):
+    """The exported model answers, and the learner goes on from it."""
+
+    weights_version: int
+    seq: int
+
+
 class RowProblem(Struct, frozen=True, gc=False):
     """A row of a batch that was refused; the other rows are not concerned."""
 
