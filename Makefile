@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures serve check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ ablate: $(READY) ## which features, interactions and settings earn their place  
 
 readme-figures: $(READY) ## put the figures of finished runs into the README   RUNS="demo=runs/demo handbook=runs/handbook"
 	@$(BIN)/python -m pipelines.readme_figures $(or $(RUNS),demo=runs/demo)
+
+serve: $(READY) ## the scorer at 127.0.0.1:8000, its ledger under var/   [RUN=dir to go on from a run; KEYS=file; FRAUD_... variables]
+	@$(if $(KEYS),FRAUD_API_KEYS_FILE="$(KEYS)",FRAUD_DEMO=$${FRAUD_DEMO:-true}) $(if $(RUN),FRAUD_START_FROM_RUN="$(RUN)") \
+	  $(BIN)/python -m serving
 
 check: $(READY) ## lint, format check and types
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.api_keys import ApiKeys, Door, Everyone
 from serving.configuration import Configuration
-from serving.endpoints import JSON, Answer, Endpoint, Handlers
+from serving.endpoints import JSON, Answer, Endpoint, Entrance, Handlers
 from serving.openapi import openapi
 from serving.problems import Problem
 from serving.security_headers import API_HEADERS
@@ -99,11 +99,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _routes(service: Service, door: Door) -> list[Route]:
     work, limits = Handlers(service), service.configuration
+    entrance = Entrance(limits, door)
 
     def route(
         path: str, handle: Any, scope: str, max_body_bytes: int = 0, method: str = ""
     ) -> Route:
-        endpoint = Endpoint(service, handle, door, scope, handle.__name__, max_body_bytes)
+        endpoint = Endpoint(service, handle, entrance, scope, handle.__name__, max_body_bytes)
         return Route(path, endpoint, methods=[method or ("POST" if max_body_bytes else "GET")])
 
     async def metrics(scope: Any, body: bytes) -> Answer:

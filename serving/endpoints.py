@@ -8,6 +8,7 @@ The declared types are those of `wire`; the OpenAPI document is made from the sa
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -19,8 +20,10 @@ from fraud_system.keys import key_of
 from serving.api_keys import Door
 from serving.arrow_rows import ArrowRows, arrow_answers
 from serving.columns import JsonRows, check_id, time_us
+from serving.configuration import Configuration
 from serving.problems import Problem, problem_of, send_problem
-from serving.request_body import read_body
+from serving.rate import RateLimit
+from serving.request_body import BodyBudget, read_body
 from serving.security_headers import API_HEADERS
 from serving.service import Service
 from serving.state import model_state
@@ -38,11 +41,37 @@ from serving.wire import (
     transaction_type,
 )
 
+BODIES_AT_ONCE = 8  # of the largest size, while they arrive
 JSON = b"application/json"
 ARROW = b"application/vnd.apache.arrow.stream"
 Answer = tuple[int, bytes, bytes]  # status, media type, body
 Handle = Callable[[Scope, bytes], Awaitable[Answer]]
 _encode = msgspec.json.Encoder().encode
+
+
+class Entrance:
+    """What every request passes: keys, rates, and bounds of bodies that are shared by all routes.
+
+    Args:
+        configuration: the bounds.
+        door: checks keys.
+    """
+
+    def __init__(self, configuration: Configuration, door: Door) -> None:
+        self._door = door
+        self._rates = RateLimit(
+            configuration.requests_per_key_per_s, configuration.requests_per_key_burst
+        )
+        self._budget = BodyBudget(BODIES_AT_ONCE * configuration.max_batch_body_bytes)
+        self._timeout_s = configuration.body_timeout_s
+
+    def let_in(self, authorization: bytes | None, scope: Any) -> None:
+        """Raise a 401, 403 or 429 unless whoever asks may, now."""
+        self._rates.take(self._door.check(authorization, scope), monotonic())
+
+    async def body(self, scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+        """The body of a request, within all bounds."""
+        return await read_body(scope, receive, max_bytes, self._timeout_s, self._budget)
 
 
 class Endpoint:
@@ -51,7 +80,7 @@ class Endpoint:
     Args:
         service: whose telemetry counts the answers.
         handle: makes the answer.
-        door: checks keys.
+        entrance: see there.
         scope: what the key must allow.
         max_body_bytes: 0 where no body belongs.
     """
@@ -60,28 +89,27 @@ class Endpoint:
         self,
         service: Service,
         handle: Handle,
-        door: Door,
+        entrance: Entrance,
         scope: Any,
         name: str,
         max_body_bytes: int = 0,
     ) -> None:
         self._service = service
         self._handle = handle
-        self._door = door
         self._scope = scope
         self._name = name
         self._max_body_bytes = max_body_bytes
-        self._body_timeout_s = service.configuration.body_timeout_s
+        self._entrance = entrance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         counted = self._service.telemetry.answers
         try:
             headers = dict(scope["headers"])
-            self._door.check(headers.get(b"authorization"), self._scope)
+            self._entrance.let_in(headers.get(b"authorization"), self._scope)
             body = b""
             if self._max_body_bytes:
-                body = await read_body(scope, receive, self._max_body_bytes, self._body_timeout_s)
+                body = await self._entrance.body(scope, receive, self._max_body_bytes)
             if b"known-time" in headers:
                 self._service.clock.advance(_moment(headers[b"known-time"]))
             status, media, answer = await self._handle(scope, body)
