@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_system.comparison import compare
 from fraud_system.engine import STATUS, Engine
 from fraud_system.errors import ArtefactError, DataError, ReplayMismatch
 from fraud_system.events import Arrivals, Frame, Table
@@ -24,6 +25,7 @@ MAX_REFUSED_KEPT = 1_000
 # Of what `to_arrays` gives: to be raised whenever that changes, so that recovery passes over the snapshots
 # of earlier releases. The ledger gives the same state, only later.
 STATE_VERSION = 2
+_VERSION = {"state_version": np.array([STATE_VERSION])}
 
 
 @dataclass
@@ -108,16 +110,26 @@ def save_snapshot(engine: Engine, learner: Learner, ledger: Ledger) -> None:
 
     Each is kept at the place that it has read to: a learner may lag.
     """
-    version = {"state_version": np.array([STATE_VERSION])}
-    ledger.save_snapshot("engine", engine.last_seq, engine.to_arrays() | version)
-    ledger.save_snapshot("learner", learner.read_through_seq, learner.to_arrays() | version)
+    save_engine(engine, ledger)
+    save_learner(learner, ledger)
+
+
+def save_engine(engine: Engine, ledger: Ledger) -> None:
+    """Keep the engine's state; a reader's ledger will do."""
+    ledger.save_snapshot("engine", engine.last_seq, engine.to_arrays() | _VERSION)
+
+
+def save_learner(learner: Learner, ledger: Ledger) -> None:
+    """Keep the learner's state; a reader's ledger will do."""
+    ledger.save_snapshot("learner", learner.read_through_seq, learner.to_arrays() | _VERSION)
 
 
 def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
     """Engine and learner at the end of the ledger: the newest snapshot of each, plus the tail.
 
-    A publication that had become due, but was not recorded before the crash, is adopted and recorded
-    now: that is where it would have been. So an empty ledger gives the same as `start`.
+    That is `recover_engine` and `recover_learner`, and what neither of them may do: a publication that
+    had become due, but was not recorded before the crash, is adopted and recorded now. That is where it
+    would have been. So an empty ledger gives the same as `start`.
 
     Go on with the inputs that follow the last recorded one; those among them that are older than
     `Engine.known_time_us` had been refused before the crash.
@@ -126,24 +138,59 @@ def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
         ArtefactError: a snapshot was made under other settings.
         ReplayMismatch: the ledger was, or cannot be continued here.
     """
-    engine, learner = Engine(settings), Learner(settings)
-    pending: Publication | None = learner.first_publication()
-    if at_engine := _snapshot(ledger, "engine"):
-        engine = Engine.from_arrays(settings, at_engine)
-    if at_learner := _snapshot(ledger, "learner"):
-        learner = Learner.from_arrays(settings, at_learner)
-        pending = learner.unchanged_publication()
-    for frame in ledger.frames(min(engine.last_seq, learner.read_through_seq)):
-        if frame.last_seq > engine.last_seq:
-            _refold(engine, frame)
-        if frame.last_seq > learner.read_through_seq:
-            due = learner.fold(frame)
-            pending = due[-1] if due else pending
-    if pending is not None and pending.version > engine.weights_version:
-        frame = engine.adopt(pending)
+    engine = recover_engine(settings, ledger)
+    learner, ready = recover_learner(settings, ledger)
+    if ready is not None and ready.version > engine.weights_version:
+        frame = engine.adopt(ready)
         learner.fold(frame)
         ledger.append([frame])
     return engine, learner
+
+
+def recover_engine(settings: Settings, ledger: Ledger) -> Engine:
+    """The engine at the end of the ledger; nothing is written, so a reader's ledger will do.
+
+    Raises:
+        ArtefactError: the snapshot was made under other settings.
+        ReplayMismatch: the ledger was, or cannot be continued here.
+        LedgerError: there is no usable snapshot, and the frames before were archived.
+    """
+    engine = restored_engine(settings, ledger)
+    for frame in ledger.frames(engine.last_seq):
+        _refold(engine, frame)
+    return engine
+
+
+def recover_learner(settings: Settings, ledger: Ledger) -> tuple[Learner, Publication | None]:
+    """The learner at the end of the ledger, and the newest publication that it has ready.
+
+    Whether that has been adopted already, the engine's `weights_version` tells. None where it is not
+    known: the snapshot does not hold it, and none has become due since. Nothing is written.
+
+    Raises:
+        ArtefactError, LedgerError: as `recover_engine`.
+    """
+    learner, ready = restored_learner(settings, ledger)
+    for frame in ledger.frames(learner.read_through_seq):
+        due = learner.fold(frame)
+        ready = due[-1] if due else ready
+    return learner, ready
+
+
+def restored_engine(settings: Settings, ledger: Ledger) -> Engine:
+    """The engine of the newest snapshot, or a fresh one: it has yet to read the tail of the ledger."""
+    found = _snapshot(ledger, "engine")
+    return Engine(settings) if found is None else Engine.from_arrays(settings, found)
+
+
+def restored_learner(settings: Settings, ledger: Ledger) -> tuple[Learner, Publication | None]:
+    """The same of the learner, and what it had ready there."""
+    found = _snapshot(ledger, "learner")
+    if found is None:
+        learner = Learner(settings)
+        return learner, learner.first_publication()
+    learner = Learner.from_arrays(settings, found)
+    return learner, learner.unchanged_publication()
 
 
 def _snapshot(ledger: Ledger, name: str) -> Table | None:
@@ -190,7 +237,7 @@ def verify(settings: Settings, ledger: Ledger) -> Iterator[int]:
             version = _check_published(frame, learned)
             # Versions are adopted in order, so older ones cannot come any more.
             learned = {v: p for v, p in learned.items() if v > version}
-        _compare(frame, _refold(engine, frame))
+        compare(frame, _as_one(_refold(engine, frame)))
         learned |= {each.version: each for each in learner.fold(frame)}
         yield engine.last_seq
 
@@ -206,7 +253,7 @@ def _check_published(frame: Frame, learned: dict[int, Publication]) -> int:
         )
     again = learned[found[0]]
     tables = frame.tables | {"published": again.table(frame.first_seq)}
-    _compare(frame, [Frame(frame.first_seq, frame.last_seq, frame.known_time_us, tables)])
+    compare(frame, Frame(frame.first_seq, frame.last_seq, frame.known_time_us, tables))
     return again.version
 
 
@@ -220,39 +267,11 @@ def _loaded(settings: Settings, frame: Frame) -> Publication:
         ) from error
 
 
-def _compare(recorded: Frame, made: list[Frame]) -> None:
-    ends = (recorded.first_seq, recorded.last_seq, recorded.known_time_us)
-    if not made or (made[0].first_seq, made[-1].last_seq, made[-1].known_time_us) != ends:
-        raise ReplayMismatch(
-            "first_seq, last_seq or known_time_us were recorded differently",
-            field=f"seq {recorded.first_seq}..{recorded.last_seq}",
-        )
-    again = _as_recorded(joined(made), recorded)
-    for name in sorted(set(recorded.tables) | set(again)):
-        expected, found = recorded.tables.get(name, {}), again.get(name, {})
-        for column in sorted(set(expected) | set(found)):
-            left, right = expected.get(column), found.get(column)
-            same = (
-                left is not None
-                and right is not None
-                and left.shape == right.shape
-                and left.dtype == right.dtype
-                and left.tobytes() == right.tobytes()
-            )
-            if not same:
-                raise ReplayMismatch(
-                    f"{name}.{column} was recorded differently",
-                    field=f"seq {recorded.first_seq}..{recorded.last_seq}",
-                    fix="replay with the lock file, Python and CPU type of the record",
-                )
-
-
-def _as_recorded(tables: dict[str, Table], recorded: Frame) -> dict[str, Table]:
-    """Without the column that a release before it did not record: it follows from the others."""
-    label = recorded.tables.get("label")
-    if label is None or "label_key" in label or "label" not in tables:
-        return tables
-    return tables | {"label": {n: c for n, c in tables["label"].items() if n != "label_key"}}
+def _as_one(frames: list[Frame]) -> Frame | None:
+    if not frames:
+        return None
+    first, last = frames[0], frames[-1]
+    return Frame(first.first_seq, last.last_seq, last.known_time_us, joined(frames))
 
 
 def joined(frames: Iterable[Frame]) -> dict[str, Table]:

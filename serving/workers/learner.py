@@ -10,13 +10,10 @@ may be skipped. A publication that was proposed and not adopted before a crash i
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger
 from fraud_system.publication import Publication
-from fraud_system.replay import STATE_VERSION
-from fraud_system.settings import Settings
+from fraud_system.replay import restored_learner, save_learner
 from serving.workers.messages import Heartbeat, SnapshotSaved, WeightsProposed
 from serving.workers.pipe import Outlet
 from serving.workers.running import Arguments, run
@@ -46,7 +43,7 @@ def rounds(
             send(WeightsProposed(pending))
             pending = None
         if learner.read_through_seq - saved_at >= snapshot_every_events:
-            _save(learner, ledger)
+            save_learner(learner, ledger)
             saved_at = learner.read_through_seq
             send(SnapshotSaved("learner", saved_at))
         figures = {"learned_labels": learner.learned_labels, "version": max(0, learner.version)}
@@ -67,23 +64,8 @@ def read_on(learner: Learner, ledger: Ledger, at_most_events: int) -> Publicatio
     return newest
 
 
-def _restored(settings: Settings, ledger: Ledger) -> tuple[Learner, Publication | None]:
-    """The learner of the newest snapshot, and what it would have published there."""
-    found = ledger.latest_snapshot("learner")
-    if found is None or found[1].get("state_version", np.zeros(1)).tolist() != [STATE_VERSION]:
-        learner = Learner(settings)
-        return learner, learner.first_publication()
-    learner = Learner.from_arrays(settings, found[1])
-    return learner, learner.unchanged_publication()
-
-
-def _save(learner: Learner, ledger: Ledger) -> None:
-    arrays = learner.to_arrays() | {"state_version": np.array([STATE_VERSION])}
-    ledger.save_snapshot("learner", learner.read_through_seq, arrays)
-
-
 def _work(given: Arguments, ledger: Ledger, outlet: Outlet) -> None:
-    learner, pending = _restored(given.settings, ledger)
+    learner, pending = restored_learner(given.settings, ledger)
     for at_end in rounds(learner, pending, ledger, outlet.send, given.snapshot_every_events):
         if at_end:
             time.sleep(given.poll_interval_s)

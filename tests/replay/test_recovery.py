@@ -169,6 +169,45 @@ def test_engine_and_learner_may_have_snapshots_at_different_places(
     assert digest(MemoryLedger(), *recovered) == whole.states
 
 
+def test_each_fold_recovers_alone_and_writes_nothing(whole: Whole, tmp_path: Path) -> None:
+    """Through a reader, between a label that makes a publication due and the publication, too."""
+    path, due = tmp_path / "ledger.db", 0
+    with SqliteLedger(path) as writer, SqliteLedger(path, read_only=True) as reader:
+        for part, frame in enumerate(whole.frames, start=1):
+            writer.append([frame])
+            before_seq = writer.last_seq
+            engine = replay.recover_engine(whole.settings, reader)
+            learner, ready = replay.recover_learner(whole.settings, reader)
+            assert reader.last_seq == before_seq == engine.last_seq == learner.read_through_seq
+            memory = ledger_of(whole.frames[:part])
+            expected = replay.recover(whole.settings, memory)
+            if part % 3 == 0:
+                replay.save_engine(engine, reader)
+            if part % 4 == 0:
+                replay.save_learner(learner, reader)
+            if memory.last_seq > before_seq:
+                due += 1
+                assert ready is not None
+                learner.fold(engine.adopt(ready))
+            assert digest(MemoryLedger(), engine, learner) == digest(MemoryLedger(), *expected)
+    assert due > 1
+    assert digest(MemoryLedger(), engine, learner) == whole.states
+
+
+def test_a_fold_begins_at_its_newest_snapshot(whole: Whole) -> None:
+    ledger = ledger_of(whole.frames[:20])
+    engine, learner = replay.recover(whole.settings, ledger)
+    assert replay.restored_engine(whole.settings, ledger).last_seq == 0
+    fresh, ready = replay.restored_learner(whole.settings, ledger)
+    assert (fresh.read_through_seq, ready and ready.version) == (0, 0)
+    replay.save_snapshot(engine, learner, ledger)
+    again = (
+        replay.restored_engine(whole.settings, ledger),
+        replay.restored_learner(whole.settings, ledger)[0],
+    )
+    assert digest(MemoryLedger(), *again) == digest(MemoryLedger(), engine, learner)
+
+
 @pytest.mark.parametrize("arrays", [{}, {"state_version": np.array([replay.STATE_VERSION + 1])}])
 def test_a_snapshot_of_another_release_is_passed_over(
     whole: Whole, arrays: dict[str, np.ndarray]
