@@ -28,23 +28,54 @@ PACKAGE = Path(__file__).parent
 VERSIONS_KEPT = 3
 
 
-def source_fingerprint(package: Path = PACKAGE) -> str:
-    """Hash of every source file below `package`, by name and content.
+def source_fingerprint(*packages: Path) -> str:
+    """Hash of every source file below these packages, by name and content; of this one if none is named.
 
-    >>> source_fingerprint() == source_fingerprint()
+    >>> source_fingerprint() == source_fingerprint(PACKAGE)
     True
     """
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(f"{path.relative_to(package)}\0".encode())
-        digest.update(path.read_bytes())
+    for package in packages or (PACKAGE,):
+        for path in sorted(package.rglob("*.py")):
+            digest.update(f"{path.relative_to(package)}\0".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _cache_directory() -> str:
-    """Made beside this file; where that cannot be written to, numba's own choice is left."""
-    home = PACKAGE / "__pycache__"
-    chosen = home / f"compiled-{source_fingerprint()}"
+class Compiler:
+    """Compiles the functions of some packages; a package names itself and those whose functions it calls.
+
+    Args:
+        packages: their folders; the code is kept beside the sources of the first.
+    """
+
+    def __init__(self, *packages: Path) -> None:
+        self.directory = _cache_directory(packages)
+
+    def compiled(self, function: Any) -> Any:
+        """Compile `function` with the project's options."""
+        with self._cached_here():
+            return numba.njit(function, cache=True, error_model="numpy")
+
+    def borrowing(self, function: Any) -> Any:
+        """The same for functions that only read and write arrays that their caller owns."""
+        with self._cached_here():
+            return numba.njit(function, cache=True, error_model="numpy", _nrt=False)
+
+    @contextmanager
+    def _cached_here(self) -> Iterator[None]:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = self.directory
+        try:
+            yield
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+def _cache_directory(packages: tuple[Path, ...]) -> str:
+    """Made beside the sources; where that cannot be written to, numba's own choice is left."""
+    home = packages[0] / "__pycache__"
+    chosen = home / f"compiled-{source_fingerprint(*packages)}"
     try:
         chosen.mkdir(parents=True, exist_ok=True)
         chosen.touch()
@@ -56,26 +87,6 @@ def _cache_directory() -> str:
     return str(chosen)
 
 
-CACHE_DIRECTORY = _cache_directory()
-
-
-@contextmanager
-def _cached_here() -> Iterator[None]:
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = CACHE_DIRECTORY
-    try:
-        yield
-    finally:
-        numba.config.CACHE_DIR = before
-
-
-def compiled(function: Any) -> Any:
-    """Compile `function` with the project's options."""
-    with _cached_here():
-        return numba.njit(function, cache=True, error_model="numpy")
-
-
-def borrowing(function: Any) -> Any:
-    """The same for functions that only read and write arrays that their caller owns."""
-    with _cached_here():
-        return numba.njit(function, cache=True, error_model="numpy", _nrt=False)
+_core = Compiler(PACKAGE)
+CACHE_DIRECTORY = _core.directory
+compiled, borrowing = _core.compiled, _core.borrowing

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from monitoring.cohorts import Stretch
 from monitoring.e_detector import EDetectorSettings
 from monitoring.findings import Finding
-from monitoring.watch import Watch
+from monitoring.watch import Marks, Watch
 
 MONITOR = "calibration"
 COUNT, MONEY = "count", "money"
@@ -48,10 +48,16 @@ class Calibration:
         scored = np.isfinite(stretch.report_mark)
         cohort, mark = stretch.report_cohort[scored], stretch.report_mark[scored]
         by_count = self.watches[COUNT].fold(
-            stretch, cohort, np.ones(len(cohort)), stretch.risk * stretch.share, stretch.dispersion
+            stretch,
+            Marks(cohort, np.ones(len(cohort))),
+            Marks(stretch.cohort, stretch.risk * stretch.share),
+            stretch.dispersion,
         )
         by_money = self.watches[MONEY].fold(
-            stretch, cohort, mark, stretch.money * stretch.share, stretch.dispersion
+            stretch,
+            Marks(cohort, mark),
+            Marks(stretch.cohort, stretch.money * stretch.share),
+            stretch.dispersion,
         )
         return by_count + by_money
 

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import borrowing
 from fraud_system.delay_law import DelayLaw
 from fraud_system.errors import ArtefactError, ConfigError
 from fraud_system.events import DAY_US, SECOND_US, Frame, Resolution, Table
 from fraud_system.labels import LabelSettings
 from fraud_system.setting_checks import check_positive
+from monitoring.compiled import borrowing
 from monitoring.dispersion import Dispersion, DispersionSettings
 from monitoring.open_rows import OpenRows
 

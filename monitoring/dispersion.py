@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import borrowing
 from fraud_system.errors import ConfigError
 from fraud_system.hashing import HashIndex, empty_index, get, put, with_room
 from fraud_system.setting_checks import check_positive
+from monitoring.compiled import borrowing
 
 Floats = NDArray[np.float64]
 GENERATIONS = 2  # the block that fills, and the one whose reports still come

@@ -31,9 +31,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.compiled import borrowing
 from fraud_system.errors import ConfigError
 from fraud_system.setting_checks import check_positive
+from monitoring.compiled import borrowing
 
 Floats = NDArray[np.float64]
 MORE, FEWER = 0, 1  # the two sides

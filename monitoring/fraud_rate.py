@@ -26,12 +26,11 @@ from fraud_system.setting_checks import check_positive
 from monitoring.cohorts import Stretch
 from monitoring.e_detector import EDetectorSettings
 from monitoring.findings import Finding
-from monitoring.watch import Watch
+from monitoring.watch import Marks, Watch
+from monitoring.weeks import place_in_week, places_in_week
 
 Floats = NDArray[np.float64]
 MONITOR = "fraud_rate"
-WEEK_US = 7 * DAY_US
-MONDAY_US = 4 * DAY_US  # 1970-01-01 was a Thursday
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,8 @@ class FraudRate:
         cohort = stretch.report_cohort[judged]
         return self.watch.fold(
             stretch,
-            cohort,
-            np.ones(len(cohort)),
-            usual * stretch.rows * stretch.share,
+            Marks(cohort, np.ones(len(cohort))),
+            Marks(stretch.cohort, usual * stretch.rows * stretch.share),
             stretch.rate_dispersion,
             self._slack,
         )
@@ -106,7 +104,7 @@ class FraudRate:
         """Share of frauds that is usual at this place in the week; nan while that is not known."""
         if not len(self._shares):
             return float("nan")
-        return float(self._shares[_place_in_week(stretch.cohort[-1:], stretch.cohort_us)[0]])
+        return float(self._shares[place_in_week(stretch.cohort[-1:], stretch.cohort_us)[0]])
 
     def _learn(self, stretch: Stretch) -> None:
         """What is usual at each place in the week, from the cohorts that are old enough."""
@@ -118,8 +116,8 @@ class FraudRate:
             return
         exposed = rows[old] * known[old]
         overall = reports.sum() / exposed.sum()
-        place = _place_in_week(cohort[old], stretch.cohort_us)
-        places = int(-(-WEEK_US // stretch.cohort_us))
+        place = place_in_week(cohort[old], stretch.cohort_us)
+        places = places_in_week(stretch.cohort_us)
         prior = self.settings.prior_reports
         self._shares = (np.bincount(place, reports, places) + prior) / (
             np.bincount(place, exposed, places) + prior / overall
@@ -140,13 +138,3 @@ class FraudRate:
         )
         self._slack = float(arrays["slack"][0])
         self.watch.restore({n[6:]: a for n, a in arrays.items() if n.startswith("watch.")})
-
-
-def _place_in_week(cohort: NDArray[np.int64], cohort_us: int) -> NDArray[np.int64]:
-    """Number of the stretch within its week, from Monday 0:00 UTC.
-
-    >>> _place_in_week(np.array([0, 1, 16]), cohort_us=21_600_000_000)  # 1970-01-01 was a Thursday
-    array([12, 13,  0])
-    """
-    place: NDArray[np.int64] = (cohort * cohort_us - MONDAY_US) % WEEK_US // cohort_us
-    return place

@@ -6,7 +6,7 @@ then starts again with the cohorts that follow, and the alarm ends once they wer
 ends when the evidence is a tenth of it.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,13 @@ Ints = NDArray[np.int64]
 END_OF_WARNING = 0.1  # of the threshold at which it began
 SIDES = ("more", "fewer")
 OWN = ("levels", "evidence")
+
+
+class Marks(NamedTuple):
+    """Marks (n,), and the number of the cohort that each belongs to."""
+
+    cohort: Ints
+    mark: Floats
 
 
 class Watch:
@@ -52,20 +59,19 @@ class Watch:
     def fold(
         self,
         stretch: Stretch,
-        cohort: Ints,
-        mark: Floats,
-        expected: Floats,
+        reports: Marks,
+        expected: Marks,
         dispersion: float,
         slack: float = 0.0,
     ) -> list[Finding]:
-        """Take a stretch's reports (m,) and expectations (one a cohort); returns what has changed."""
+        """Take what came in a stretch, and what was expected; returns what has changed."""
         detector, first = self.detector, stretch.judged_from
         if stretch.number < first:
             return []
         if detector.next_cohort == 0:
             detector.begin(0.0)
-        detector.report(cohort - first, mark, dispersion)
-        detector.expect(stretch.cohort - first, expected, dispersion, slack)
+        detector.report(reports.cohort - first, reports.mark, dispersion)
+        detector.expect(expected.cohort - first, expected.mark, dispersion, slack)
         findings = self._judge(stretch)
         detector.begin(float(stretch.transactions))
         return findings

@@ -1,0 +1,99 @@
+"""Do label messages still come? No labels is not no fraud.
+
+All messages of a stretch are compared with those that should have come in it, whatever they are about: the
+reports that the model's probabilities and the law of delays expect in that stretch, times what this place in
+the week usually brings per such report (a feed that rests at weekends is not silent then; nor are duplicates
+and reversals a flood). The statistic is the e-detector of `watch`, its cohorts being the stretches in which
+messages come, with a wide tolerance: `fewer` is silence, `more` is a flood. What is usual is not learned
+while there is an alarm.
+
+It cannot see: a feed that loses less than `tolerance` of its messages (`calibration` does, sooner or
+later); a silence that is shorter than what usually comes between messages; and why.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_system.setting_checks import check_positive
+from monitoring.cohorts import Stretch
+from monitoring.e_detector import EDetectorSettings
+from monitoring.findings import Finding, Level
+from monitoring.watch import Marks, Watch
+from monitoring.weeks import place_in_week, places_in_week
+
+MONITOR = "label_feed"
+
+
+@dataclass(frozen=True)
+class LabelFeedSettings:
+    """Args:
+        detector: see `EDetectorSettings`; alternatives are further from what is usual than the tolerance.
+        prior_reports: what each place in the week is first taken to have seen, one message a report.
+        memory_weeks: for how long what was seen counts; it fades.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    detector: EDetectorSettings = field(
+        default_factory=lambda: EDetectorSettings(
+            tolerance=0.5, alternatives=(1.5, 3.0, 20.0), recovery_reports=20.0
+        )
+    )
+    prior_reports: float = 10.0
+    memory_weeks: float = 8.0
+
+    def __post_init__(self) -> None:
+        check_positive(
+            "label_feed", prior_reports=self.prior_reports, memory_weeks=self.memory_weeks
+        )
+
+
+class LabelFeed:
+    """The fold over stretches.
+
+    Args:
+        settings: see `LabelFeedSettings`.
+        stretches: held apart (see `EDetector`).
+        cohort_us: length of a stretch.
+    """
+
+    def __init__(self, settings: LabelFeedSettings, stretches: int, cohort_us: int) -> None:
+        self.settings = settings
+        what, by = "label messages", "so many transactions make"
+        self.watch = Watch(MONITOR, "messages", what, by, settings.detector, stretches)
+        places = places_in_week(cohort_us)
+        self._messages = np.full(places, settings.prior_reports)
+        self._expected = np.full(places, settings.prior_reports)
+
+    def fold(self, stretch: Stretch) -> list[Finding]:
+        """Take the next stretch; returns what has changed."""
+        place = int(place_in_week(np.array([stretch.number]), stretch.cohort_us)[0])
+        reports = stretch.expected_reports
+        expected = reports * self._messages[place] / self._expected[place]
+        now = np.array([stretch.number])
+        findings = self.watch.fold(
+            stretch,
+            Marks(np.repeat(now, stretch.messages), np.ones(stretch.messages)),
+            Marks(now, np.array([expected])),
+            stretch.dispersion,
+        )
+        if Level.ALARM not in self.watch.levels:
+            keep = 1.0 - 1.0 / self.settings.memory_weeks
+            prior = (1.0 - keep) * self.settings.prior_reports
+            self._messages[place] = keep * self._messages[place] + prior + stretch.messages
+            self._expected[place] = keep * self._expected[place] + prior + reports
+        return findings
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical copy, for a snapshot."""
+        own = {"messages": self._messages.copy(), "expected": self._expected.copy()}
+        return own | {f"watch.{name}": a for name, a in self.watch.to_arrays().items()}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take a snapshot's state."""
+        self._messages[:], self._expected[:] = arrays["messages"], arrays["expected"]
+        self.watch.restore({n[6:]: a for n, a in arrays.items() if n.startswith("watch.")})

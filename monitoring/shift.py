@@ -1,0 +1,273 @@
+"""Does the traffic still look like the same hours of earlier weeks? Features, scores and actions.
+
+Subjects are every logged feature, the model's probability (in the shadow as well), the probability that was
+served and the action; and of each the share that is missing, as a test of its own. Every hour, the last
+hours that hold `least_rows` rows are compared with the same hours of up to `weeks` earlier weeks, over bins
+that are fixed once (`bins`).
+
+Two things have to come together before anything is said:
+
+- *It is not chance.* Pearson's X^2 over its degrees of freedom would be near 1 if rows were independent.
+  They are not: cards come again, an episode of fraud lasts for weeks, and on the demo the mean is 1.2 to 15
+  by feature, so that a chi-square table alarms on anything. So each test learns mean and variance of its
+  own statistic from the hours in which it was well, and p is the tail of a gamma law with these two moments
+  (bounded after Chernoff). Over features and hours together the false discovery rate is kept by e-LOND
+  (`online_fdr`) at `false_discovery_rate` in every `period_weeks`.
+- *It is large.* The population stability index sum (p - q) log(p / q), less what chance explains, is at
+  least `psi_warning` (.1) or `psi_alarm` (.25), as is usual in credit scoring (Siddiqi 2006).
+
+The Wasserstein distance of the binned distributions, in standard deviations, goes into the evidence. A level
+ends when the index falls below `psi_end`. Hours in which a subject was not well are not compared with later:
+a fault of two days is not taken for normal a week after. A change that stays is the new normal when all
+earlier weeks have left the memory.
+
+It cannot see: changes within a bin; features that are nearly always the same and now always are; changes
+of how features go together (`calibration` may); what is wrong from the first day; a drift slower than
+`weeks`. What depends on who answers (served probability, action) is not compared while plan B
+answers by decree.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_system.errors import ConfigError
+from fraud_system.events import SECOND_US, Frame, Scorer
+from fraud_system.setting_checks import check_positive
+from monitoring.bins import EDGES, Bins, Sample
+from monitoring.findings import Finding, Level
+from monitoring.hour_counts import HOURS_IN_WEEK, NO_HOUR, Hours
+from monitoring.shift_kernel import HOUR_US, fold
+from monitoring.shift_tests import FOUND, HOUR, Changes, Limits, Null, Scratch
+
+FEATURE, SCORE = "feature_shift", "score_shift"
+SERVED = ("model probability", "served probability", "action")
+FIRST_SERVED = 1  # of those, what depends on who answers begins here
+NOT_BEGUN = -1
+
+
+@dataclass(frozen=True)
+class ShiftSettings:
+    """Args:
+        learn_from_s: after the first event, when the bins begin to be learned: counters fill first.
+        learn_s: for how long they are learned.
+        sample_rows: from so many rows at most.
+        least_rows: that a window holds.
+        weeks: earlier weeks that are compared with, at most.
+        false_discovery_rate: of all discoveries within a period.
+        period_weeks: its length.
+        psi_warning, psi_alarm, psi_end: of the index.
+        memory_weeks: for how long a test remembers what its statistic was.
+        start_mean: of the statistic, before anything is known of it,
+        start_hours: and how many hours that counts as.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    learn_from_s: int = 14 * 86_400
+    learn_s: int = 7 * 86_400
+    sample_rows: int = 4_096
+    least_rows: int = 1_000
+    weeks: int = 4
+    false_discovery_rate: float = 0.01
+    period_weeks: int = 4
+    psi_warning: float = 0.1
+    psi_alarm: float = 0.25
+    psi_end: float = 0.05
+    memory_weeks: float = 4.0
+    start_mean: float = 2.0
+    start_hours: float = 48.0
+
+    def __post_init__(self) -> None:
+        check_positive("shift", zero_or_more="learn_from_s", **asdict(self))
+        if not self.psi_end <= self.psi_warning <= self.psi_alarm:
+            raise ConfigError("must rise from end to warning to alarm", field="shift.psi_warning")
+        if self.false_discovery_rate >= 1.0:
+            raise ConfigError("is a share below 1", field="shift.false_discovery_rate")
+
+
+class Shift:
+    """The fold over frames.
+
+    Args:
+        settings: see `ShiftSettings`.
+        features: their names, in order.
+    """
+
+    def __init__(self, settings: ShiftSettings, features: Sequence[str]) -> None:
+        self.settings = settings
+        self.features = len(features)
+        self.subjects = (*features, *SERVED)
+        self._learn_us = (NOT_BEGUN, NOT_BEGUN)
+        self._sample: Sample | None = Sample(settings.sample_rows, len(self.subjects))
+        self._bins: Bins | None = None
+        width = len(self.subjects)
+        size = (settings.weeks + 1) * HOURS_IN_WEEK
+        self._hours = Hours(
+            edges=np.full((EDGES, width), np.inf, np.float32),
+            above=np.zeros((EDGES, width), np.int32),
+            missing=np.zeros(width, np.int32),
+            rows=np.zeros(2, np.int64),
+            hour=np.full(size, NO_HOUR, np.int64),
+            past_above=np.zeros((size, EDGES, width), np.int32),
+            past_missing=np.zeros((size, width), np.int32),
+            past_rows=np.zeros(size, np.int64),
+            is_bad=np.zeros((size, 2 * width), np.bool_),
+        )
+        start = settings.start_mean
+        self._null = Null(
+            mean=np.full(2 * width, start),
+            variance=np.full(2 * width, start * start),
+            seen=np.full(2 * width, settings.start_hours),
+            level=np.zeros(2 * width, np.int64),
+            psi=np.full(2 * width, np.nan),
+            clock=np.zeros(3, np.int64),
+        )
+        self._limits = Limits(
+            first_served=self.features + FIRST_SERVED,
+            least_rows=settings.least_rows,
+            weeks=settings.weeks,
+            alpha=settings.false_discovery_rate,
+            period_hours=settings.period_weeks * HOURS_IN_WEEK,
+            psi_warning=settings.psi_warning,
+            psi_alarm=settings.psi_alarm,
+            psi_end=settings.psi_end,
+            memory_hours=settings.memory_weeks * HOURS_IN_WEEK,
+        )
+        self._scratch = Scratch(
+            now_above=np.zeros((EDGES, width)),
+            week_above=np.zeros((EDGES, width)),
+            now_missing=np.zeros(width),
+            week_missing=np.zeros(width),
+            past_above=np.zeros((EDGES, width)),
+            past_missing=np.zeros(width),
+            past_rows=np.zeros(2 * width),
+            now_bins=np.zeros(EDGES + 1),
+            past_bins=np.zeros(EDGES + 1),
+        )
+        self._out = Changes(np.zeros((4 * width, FOUND)), np.zeros(1, np.int64))
+
+    @property
+    def levels(self) -> NDArray[np.int64]:
+        """(2 s,) of every subject's values, then of their missing shares."""
+        return self._null.level.copy()
+
+    def fold(self, frame: Frame, now_us: int) -> list[Finding]:
+        """Take the next frame, whose last event is known at `now_us`; returns what has changed.
+
+        The findings have no `seq` yet: it depends on tables that this fold does not read.
+        """
+        if "decision" not in frame.tables:
+            return self._count(np.zeros(0, np.int64), *self._no_columns(), now_us)
+        decided = frame.tables["decision"]
+        known_us = frame.tables["transaction"]["known_time_us"]
+        model = decided["probability_model"]
+        served = np.column_stack(
+            [model, decided["probability"], decided["action"].astype(np.float64)]
+        ).astype(np.float32)
+        by_plan_b = (decided["scorer"] == Scorer.HEURISTIC) & np.isfinite(model)
+        start = 0
+        if self._bins is None:
+            start = self._learn(frame.tables["transaction"], known_us, decided["features"], served)
+        columns = decided["features"][start:], served[start:], by_plan_b[start:]
+        return self._count(known_us[start:], *columns, now_us)
+
+    def _no_columns(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        return (
+            np.zeros((0, self.features), np.float32),
+            np.zeros((0, len(SERVED)), np.float32),
+            np.zeros(0, np.bool_),
+        )
+
+    def _learn(
+        self,
+        transactions: dict[str, NDArray[Any]],
+        known_us: NDArray[np.int64],
+        features: NDArray[np.float32],
+        served: NDArray[np.float32],
+    ) -> int:
+        """Learn the bins from what is in time for it; returns the first row after that."""
+        settings = self.settings
+        if self._learn_us[0] == NOT_BEGUN:
+            from_us = (int(known_us[0]) // HOUR_US) * HOUR_US + settings.learn_from_s * SECOND_US
+            self._learn_us = from_us, from_us + settings.learn_s * SECOND_US
+        sample = self._sample
+        assert sample is not None
+        while True:
+            start, stop = np.searchsorted(known_us, self._learn_us).tolist()
+            if start < stop:
+                rows = np.concatenate([features[start:stop], served[start:stop]], axis=1)
+                sample.take(transactions["transaction_key"][start:stop], rows)
+            if stop == len(known_us):
+                return stop
+            if len(sample.rows) >= min(settings.least_rows, settings.sample_rows):
+                break
+            self._learn_us = self._learn_us[1], self._learn_us[1] + settings.learn_s * SECOND_US
+        self._begin(sample.bins())
+        return stop
+
+    def _begin(self, bins: Bins) -> None:
+        self._bins, self._sample = bins, None
+        self._hours.edges[:] = bins.edges
+        self._null.clock[HOUR] = self._learn_us[1] // HOUR_US
+
+    def _count(
+        self,
+        known_us: NDArray[np.int64],
+        features: NDArray[np.float32],
+        served: NDArray[np.float32],
+        by_plan_b: NDArray[np.bool_],
+        now_us: int,
+    ) -> list[Finding]:
+        if self._bins is None:
+            return []
+        findings, row = [], 0
+        while True:
+            self._out.filled[0] = 0
+            row = fold(
+                self._hours,
+                self._null,
+                self._limits,
+                self._scratch,
+                self._bins.deviation,
+                known_us,
+                features,
+                served,
+                by_plan_b,
+                row,
+                now_us,
+                self._out,
+            )
+            findings += [self._finding(f) for f in self._out.found[: self._out.filled[0]].tolist()]
+            if (self._null.clock[HOUR] + 1) * HOUR_US > now_us:
+                return findings
+
+    def _finding(self, found: list[float]) -> Finding:
+        hour, test, level, psi, by_chance, distance, log_e, threshold, rows, past = found
+        subject = self.subjects[int(test) % len(self.subjects)]
+        is_value = int(test) < len(self.subjects)
+        words = (
+            f"population stability index {psi:.2f} beyond the {by_chance:.2f} that chance explains, "
+            f"e-value 10^{log_e / np.log(10.0):.1f} (10^{threshold / np.log(10.0):.1f} needed)"
+        )
+        if is_value:
+            words += f", moved by {distance:.2g} standard deviations"
+        words += f": {rows:,.0f} rows against {past:,.0f} of the same hours of earlier weeks"
+        limit = {
+            Level.ALARM: self.settings.psi_alarm,
+            Level.WARNING: self.settings.psi_warning,
+        }.get(Level(int(level)), float("nan"))
+        return Finding(
+            FEATURE if int(test) % len(self.subjects) < self.features else SCORE,
+            subject if is_value else f"{subject}: missing",
+            Level(int(level)),
+            psi,
+            limit,
+            -1,
+            (int(hour) + 1) * HOUR_US,
+            words,
+        )
