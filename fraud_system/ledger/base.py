@@ -5,7 +5,7 @@ events mean, but for the transactions, labels and publications that it indexes (
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -13,17 +13,23 @@ from fraud_system.errors import LedgerError, StaleWriter
 from fraud_system.events import Column, Frame
 
 SNAPSHOTS_KEPT = 2
+DROPPED_AT_ONCE = 8_192
 
+_RECOVERED = ("engine", "learner")
 _SNAPSHOT_NAME = re.compile("[a-z][a-z0-9_]{0,63}")
 
 
 class Ledger(Protocol):
     """An append-only sequence of frames, indexes of what is in them, and snapshots of folds.
 
-    Seqs begin at 1 and have no gaps. One process writes. A ledger may be used by several threads of
-    its process: calls take turns. Arrays that come out are read-only. After `close` every call but
-    `close` raises LedgerError.
+    Seqs begin at 1 and have no gaps; the oldest frames may be dropped. One process writes. A ledger
+    may be used by several threads of its process: calls take turns. Arrays that come out are
+    read-only. After `close` every call but `close` raises LedgerError.
     """
+
+    @property
+    def first_seq(self) -> int:
+        """Seq of the oldest event that is still held; 1 when there is none."""
 
     @property
     def last_seq(self) -> int:
@@ -50,7 +56,8 @@ class Ledger(Protocol):
         yields, and no lock or transaction between two; frames appended meanwhile are included.
 
         Raises:
-            LedgerError: `after_seq` is negative or beyond the end (a snapshot of another ledger?).
+            LedgerError: `after_seq` is negative or beyond the end (a snapshot of another ledger?), or
+                what follows it was dropped.
             CorruptFrame: a stored frame is damaged or missing.
         """
 
@@ -77,7 +84,28 @@ class Ledger(Protocol):
         """The frame that holds this seq.
 
         Raises:
-            LedgerError: the ledger does not reach from 1 to there.
+            LedgerError: the ledger does not reach from `first_seq` to there.
+        """
+
+    @property
+    def needed_from_seq(self) -> int:
+        """Recovery may need what follows: the oldest place of the snapshots kept of engine and learner.
+
+        Both of each are kept back, so that the older one can stand in for a damaged one.
+        """
+
+    def drop_before(self, seq: int, at_most_events: int = DROPPED_AT_ONCE) -> int:
+        """Remove the oldest frames that end before `seq`, and what is indexed of them, durably.
+
+        One call is one short commit, of about `at_most_events` (at least one frame), so that a running
+        service is not held up: call again, with pauses, until nothing is left to remove. Keep a copy
+        elsewhere first: what is dropped can be neither read nor replayed here.
+
+        Returns:
+            How many events were removed; 0 when no frame ends before `seq`.
+
+        Raises:
+            LedgerError: `seq` is beyond `needed_from_seq`, or the ledger was opened read-only.
         """
 
     def save_snapshot(self, name: str, seq: int, arrays: Mapping[str, Column]) -> None:
@@ -87,8 +115,8 @@ class Ledger(Protocol):
         first. Readers may save too: a snapshot adds nothing to the ledger.
 
         Raises:
-            LedgerError: `seq` is beyond `last_seq`, the name is not usable, or the arrays cannot be
-                encoded (see `snapshots`).
+            LedgerError: `seq` is beyond `last_seq` or was dropped, the name is not usable, or the
+                arrays cannot be encoded (see `snapshots`).
         """
 
     def latest_snapshot(
@@ -126,14 +154,39 @@ def check_chain(frames: Sequence[Frame], last_seq: int) -> None:
         next_seq = frame.last_seq + 1
 
 
-def check_position(after_seq: int, last_seq: int) -> None:
-    """Refuse to read on from a place where the ledger never was."""
+def check_position(after_seq: int, first_seq: int, last_seq: int) -> None:
+    """Refuse to read on from a place where the ledger never was, or no longer is."""
     if not 0 <= after_seq <= last_seq:
         raise LedgerError(
             f"{after_seq} is no position in a ledger that ends at {last_seq}",
             field="seq",
             fix="check that snapshot and ledger belong together",
         )
+    check_not_dropped(after_seq + 1, first_seq)
+
+
+def check_held(seq: int, first_seq: int, last_seq: int) -> None:
+    """Refuse a seq that no frame holds."""
+    if not 1 <= seq <= last_seq:
+        raise LedgerError(f"no event {seq} in a ledger that ends at {last_seq}", field="seq")
+    check_not_dropped(seq, first_seq)
+
+
+def check_not_dropped(seq: int, first_seq: int) -> None:
+    """Refuse a seq that was held once."""
+    if seq < first_seq:
+        raise LedgerError(
+            f"the events before {first_seq} were archived and dropped",
+            field=f"seq {seq}",
+            fix="begin at a snapshot, or read the archive",
+        )
+
+
+def check_snapshot(name: str, seq: int, first_seq: int, last_seq: int) -> None:
+    """Refuse a snapshot that could not be found again, or belongs to nothing that is held."""
+    check_snapshot_name(name)
+    check_position(seq, first_seq, last_seq)
+    check_not_dropped(max(seq, 1), first_seq)
 
 
 def check_snapshot_name(name: str) -> None:
@@ -146,10 +199,20 @@ def check_snapshot_name(name: str) -> None:
         )
 
 
-def check_held(seq: int, last_seq: int) -> None:
-    """Refuse a seq that no frame holds."""
-    if not 1 <= seq <= last_seq:
-        raise LedgerError(f"no event {seq} in a ledger that ends at {last_seq}", field="seq")
+def needed_from(kept: Callable[[str], Sequence[int]], first_seq: int) -> int:
+    """See `Ledger.needed_from_seq`; `kept` gives the places of the snapshots of a name."""
+    places = [kept(name) for name in _RECOVERED]
+    return max(first_seq, min(map(min, places))) if all(places) else first_seq
+
+
+def check_droppable(seq: int, needed_from_seq: int) -> None:
+    """Refuse to drop what recovery may need."""
+    if seq > needed_from_seq:
+        raise LedgerError(
+            f"recovery may need the events from {needed_from_seq} on",
+            field=f"seq {seq}",
+            fix="save newer snapshots of engine and learner, two of each",
+        )
 
 
 def repeated_transaction() -> LedgerError:

@@ -13,11 +13,14 @@ from typing import Self
 from fraud_system.errors import CorruptFrame, LedgerError
 from fraud_system.events import Column, Frame
 from fraud_system.ledger.base import (
+    DROPPED_AT_ONCE,
     SNAPSHOTS_KEPT,
     check_chain,
+    check_droppable,
     check_held,
     check_position,
-    check_snapshot_name,
+    check_snapshot,
+    needed_from,
     repeated_transaction,
 )
 from fraud_system.ledger.codec import decode_frame, encode_frame
@@ -51,6 +54,12 @@ class MemoryLedger:
         self._snapshots: dict[str, dict[int, list[bytes]]] = {}
         self._last_seq = 0
         self._closed = False
+
+    @property
+    def first_seq(self) -> int:
+        """See `Ledger.first_seq`."""
+        self._check_open()
+        return self._first_seqs[0] if self._first_seqs else 1
 
     @property
     def last_seq(self) -> int:
@@ -101,7 +110,7 @@ class MemoryLedger:
 
     def frames(self, after_seq: int = 0) -> Iterator[Frame]:
         """See `Ledger.frames`."""
-        check_position(after_seq, self.last_seq)
+        check_position(after_seq, self.first_seq, self.last_seq)
         while after_seq < self.last_seq:
             frame = self.frame_at(after_seq + 1)
             after_seq = frame.last_seq
@@ -137,18 +146,60 @@ class MemoryLedger:
         """See `Ledger.frame_at`."""
         with self._turn:
             self._check_open()
-            check_held(seq, self._last_seq)
+            check_held(seq, self.first_seq, self._last_seq)
             record = self._records[bisect_right(self._first_seqs, seq) - 1]
         return decode_frame(record)
 
+    @property
+    def needed_from_seq(self) -> int:
+        """See `Ledger.needed_from_seq`."""
+        with self._turn:
+            self._check_open()
+            return self._needed_from_seq()
+
+    def drop_before(self, seq: int, at_most_events: int = DROPPED_AT_ONCE) -> int:
+        """See `Ledger.drop_before`."""
+        with self._turn:
+            self._check_open()
+            check_droppable(seq, self._needed_from_seq())
+            frames: list[Frame] = []
+            for record in self._records:
+                frame = decode_frame(record)
+                if frame.last_seq >= seq or _events(frames) >= at_most_events:
+                    break
+                frames.append(frame)
+            del self._records[: len(frames)], self._first_seqs[: len(frames)]
+            self._forget(frames)
+            return _events(frames)
+
+    def _forget(self, frames: Sequence[Frame]) -> None:
+        """Take out of the indexes what lies in these frames and has not come again since."""
+        for key, seq in zip(*(c.tolist() for c in transactions_in(frames)), strict=True):
+            if self._seq_of[key] == seq:
+                del self._seq_of[key]
+        for key, about, seq in zip(*(c.tolist() for c in labels_in(frames)), strict=True):
+            if self._label_seq.get(key) == seq:
+                self._labels_about[about].discard(key)
+                del self._label_seq[key], self._about[key]
+        for version, seq in zip(*(c.tolist() for c in publications_in(frames)), strict=True):
+            if self._publication_seq.get(version) == seq:
+                del self._publication_seq[version]
+
+    def _usable(self, name: str) -> dict[int, list[bytes]]:
+        """The snapshots after which the ledger goes on."""
+        kept = self._snapshots.get(name, {})
+        return {seq: kept[seq] for seq in kept if max(seq, 1) >= self.first_seq}
+
+    def _needed_from_seq(self) -> int:
+        return needed_from(lambda name: list(self._usable(name)), self.first_seq)
+
     def save_snapshot(self, name: str, seq: int, arrays: Mapping[str, Column]) -> None:
         """See `Ledger.save_snapshot`."""
-        check_snapshot_name(name)
         records = list(encode_snapshot(f"{name}@{seq}", arrays))
         with self._turn:
             self._check_open()
-            check_position(seq, self._last_seq)
-            kept = {**self._snapshots.get(name, {}), seq: records}
+            check_snapshot(name, seq, self.first_seq, self._last_seq)
+            kept = {**self._usable(name), seq: records}
             newest = sorted(kept, reverse=True)[:SNAPSHOTS_KEPT]
             self._snapshots[name] = {each: kept[each] for each in newest}
 
@@ -158,7 +209,7 @@ class MemoryLedger:
         """See `Ledger.latest_snapshot`."""
         with self._turn:
             self._check_open()
-            kept = self._snapshots.get(name, {})
+            kept = self._usable(name)
         for seq, records in kept.items():
             if at_most_seq is None or seq <= at_most_seq:
                 try:
@@ -185,3 +236,7 @@ class MemoryLedger:
     def _check_open(self) -> None:
         if self._closed:
             raise LedgerError("the ledger is closed", fix="open it again")
+
+
+def _events(frames: Sequence[Frame]) -> int:
+    return frames[-1].last_seq - frames[0].first_seq + 1 if frames else 0

@@ -21,10 +21,14 @@ from fraud_system.errors import CorruptFrame, LedgerError
 from fraud_system.events import Column, Frame
 from fraud_system.ledger import sqlite_index
 from fraud_system.ledger.base import (
+    DROPPED_AT_ONCE,
     check_chain,
+    check_droppable,
     check_held,
+    check_not_dropped,
     check_position,
-    check_snapshot_name,
+    check_snapshot,
+    needed_from,
 )
 from fraud_system.ledger.codec import decode_frame, encode_frame
 from fraud_system.ledger.places import labels_in, publications_in, transactions_in
@@ -32,6 +36,7 @@ from fraud_system.ledger.snapshot_files import SnapshotFiles
 from fraud_system.ledger.sqlite_file import connected, ledger_errors, writer_lock
 from fraud_system.ledger.sqlite_schema import prepare
 
+_OLDEST_FRAMES = "SELECT first_seq, last_seq, data FROM frames ORDER BY first_seq"
 _FRAME_HOLDING = """
 SELECT first_seq, last_seq, known_time_us, data FROM frames
 WHERE first_seq = (SELECT max(first_seq) FROM frames WHERE first_seq <= ?1) AND last_seq >= ?1
@@ -80,6 +85,12 @@ class SqliteLedger:
         self._snapshots = SnapshotFiles(snapshot_folder(self._path), self._history_at)
 
     @property
+    def first_seq(self) -> int:
+        """See `Ledger.first_seq`."""
+        rows = self._rows("SELECT first_seq FROM frames ORDER BY first_seq LIMIT 1", ())
+        return rows[0][0] if rows else 1
+
+    @property
     def last_seq(self) -> int:
         """See `Ledger.last_seq`."""
         with self._turn, ledger_errors(self._path):
@@ -99,7 +110,7 @@ class SqliteLedger:
 
     def frames(self, after_seq: int = 0) -> Iterator[Frame]:
         """See `Ledger.frames`."""
-        check_position(after_seq, self.last_seq)
+        check_position(after_seq, self.first_seq, self.last_seq)
         while after_seq < self.last_seq:
             frame = self._frame_holding(after_seq + 1)
             after_seq = frame.last_seq
@@ -124,13 +135,37 @@ class SqliteLedger:
 
     def frame_at(self, seq: int) -> Frame:
         """See `Ledger.frame_at`."""
-        check_held(seq, self.last_seq)
+        check_held(seq, self.first_seq, self.last_seq)
         return self._frame_holding(seq)
+
+    @property
+    def needed_from_seq(self) -> int:
+        """See `Ledger.needed_from_seq`."""
+        with ledger_errors(self._path):
+            return needed_from(self._snapshots.usable_seqs, self.first_seq)
+
+    def drop_before(self, seq: int, at_most_events: int = DROPPED_AT_ONCE) -> int:
+        """See `Ledger.drop_before`."""
+        check_droppable(seq, self.needed_from_seq)
+        with self._commit() as connection:
+            frames, events = [], 0
+            rows = connection.execute(_OLDEST_FRAMES)
+            for first_seq, last_seq, record in rows:
+                if last_seq >= seq or events >= at_most_events:
+                    break
+                frames.append(decode_frame(record))
+                events += last_seq - first_seq + 1
+            rows.close()
+            places = transactions_in(frames), labels_in(frames), publications_in(frames)
+            sqlite_index.remove(connection, *places)
+            if frames:
+                last = (frames[-1].first_seq,)
+                connection.execute("DELETE FROM frames WHERE first_seq <= ?", last)
+        return events
 
     def save_snapshot(self, name: str, seq: int, arrays: Mapping[str, Column]) -> None:
         """See `Ledger.save_snapshot`."""
-        check_snapshot_name(name)
-        check_position(seq, self.last_seq)
+        check_snapshot(name, seq, self.first_seq, self.last_seq)
         with ledger_errors(self._path):
             self._snapshots.save(name, seq, arrays)
 
@@ -185,13 +220,14 @@ class SqliteLedger:
     def _history_at(self, seq: int) -> bytes | None:
         """A digest of the frame that holds an event: no other ledger goes on as this one does."""
         if seq == 0:
-            return b""
+            return b"" if self.first_seq == 1 else None
         rows = self._rows(_FRAME_HOLDING, (seq,)) if 0 < seq <= self.last_seq else []
         return hashlib.blake2b(rows[0][3], digest_size=16).digest() if rows else None
 
     def _frame_holding(self, seq: int) -> Frame:
         rows = self._rows(_FRAME_HOLDING, (seq,))
         if not rows:
+            check_not_dropped(seq, self.first_seq)  # perhaps while it was being read
             raise CorruptFrame(f"the frame that holds event {seq} is missing", field="frames")
         *place, record = rows[0]
         frame = decode_frame(record)

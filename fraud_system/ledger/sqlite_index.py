@@ -41,6 +41,9 @@ INSERT INTO label_index VALUES (?, ?, ?)
 ON CONFLICT (label_key) DO UPDATE SET
     transaction_key = excluded.transaction_key, seq = excluded.seq WHERE seq < ?
 """
+_REMOVE_TRANSACTION = "DELETE FROM transaction_index WHERE transaction_key = ? AND seq = ?"
+_REMOVE_LABEL = "DELETE FROM label_index WHERE label_key = ? AND seq = ?"
+_REMOVE_PUBLICATION = "DELETE FROM publication_index WHERE version = ? AND seq = ?"
 _KNOWN_LABELS = """
 SELECT label_key, seq FROM label_index WHERE label_key IN (SELECT value FROM json_each(?))
 """
@@ -78,6 +81,21 @@ def store_publications(connection: sqlite3.Connection, places: PublicationPlaces
     """Add published weights; a version that is there stays at its first place."""
     rows = zip(*_columns(*places), strict=True)
     connection.executemany("INSERT OR IGNORE INTO publication_index VALUES (?, ?)", rows)
+
+
+def remove(
+    connection: sqlite3.Connection,
+    transactions: TransactionPlaces,
+    labels: LabelPlaces,
+    publications: PublicationPlaces,
+) -> None:
+    """Take these places out, where nothing newer stands under the same key."""
+    for statement, places in (
+        (_REMOVE_TRANSACTION, (transactions.key, transactions.seq)),
+        (_REMOVE_LABEL, (labels.key, labels.seq)),
+        (_REMOVE_PUBLICATION, (publications.version, publications.seq)),
+    ):
+        connection.executemany(statement, zip(*_columns(*places), strict=True))
 
 
 def transaction_seq(connection: sqlite3.Connection, transaction_key: int) -> int | None:

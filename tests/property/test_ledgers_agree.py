@@ -18,12 +18,14 @@ FEW = {"max_size": 3}
 CONTENT = st.tuples(
     st.lists(KEY, **FEW), st.lists(st.tuples(KEY, KEY), **FEW), st.lists(st.integers(0, 3), **FEW)
 )
-FOLDS = ["engine", "learner"]
+FOLDS = ["engine", "learner", "monitor"]
 # Places that matter: where a key is stored, just before, just after; and nowhere near.
 PLACE = st.tuples(KEY, st.sampled_from([-1, 0, 1, 1_000]))
 OPERATION = st.one_of(
     st.tuples(st.just("append"), st.lists(CONTENT, max_size=3), PLACE, st.integers(-1, 9)),
     st.tuples(st.just("save"), st.sampled_from(FOLDS), PLACE),
+    st.tuples(st.just("drop"), PLACE, st.integers(0, 12)),
+    st.tuples(st.just("drop needless"), st.integers(0, 12)),
     st.tuples(st.just("open again")),
 )
 
@@ -48,7 +50,15 @@ def save(ledger, name, place):
     ledger.save_snapshot(name, seq, {"at": np.array([seq])})
 
 
-ACTIONS = {"append": append, "save": save}
+def drop(ledger, place, at_most_events):
+    return ledger.drop_before(seq_at(ledger, place), at_most_events)
+
+
+def drop_needless(ledger, at_most_events):
+    return ledger.drop_before(ledger.needed_from_seq, at_most_events)
+
+
+ACTIONS = {"append": append, "save": save, "drop": drop, "drop needless": drop_needless}
 
 
 def attempt(ledger, action, arguments):
@@ -61,8 +71,12 @@ def attempt(ledger, action, arguments):
 def told(ledger):
     """Everything that can be asked."""
     return {
+        "first": ledger.first_seq,
         "last": ledger.last_seq,
-        "frames": [encode_frame(each) for each in ledger.frames()],
+        "needed": ledger.needed_from_seq,
+        "frames": [encode_frame(each) for each in ledger.frames(ledger.first_seq - 1)],
+        "all": attempt(ledger, lambda given: len(list(given.frames())), ()),
+        "oldest": attempt(ledger, lambda given: given.frame_at(1).last_seq, ()),
         "transactions": [ledger.seq_of(key) for key in KEYS],
         "about": [ledger.label_seqs(key) for key in KEYS],
         "labels": ledger.known_labels(KEYS),
