@@ -5,7 +5,9 @@ python -m serving api-key ...      add, list or revoke keys
 """
 
 import logging
+import signal
 import sys
+from types import FrameType
 
 import uvicorn
 
@@ -40,9 +42,16 @@ def serve(configuration: Configuration) -> None:
         stream=sys.stderr,
     )
     server = uvicorn.Server(uvicorn_config(make_app(configuration), configuration))
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn, which obeys them while it runs, raises them once more when everything has been answered.
+        signal.signal(wanted, _leave)
     server.run()
     if not server.started:
         sys.exit(1)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,16 @@
+"""What the tests of the service share."""
+
+from collections.abc import Iterator
+
+import pytest
+from running import Running, running_service
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A ready service in the demo mode, shared by all tests of this process: do it no harm.
+
+    Its clock is moved by the header Known-Time. Use ids of your own.
+    """
+    with running_service(tmp_path_factory.mktemp("service"), clock="traffic") as running:
+        yield running.wait_until_ready()
