@@ -178,8 +178,9 @@ class Arrivals:
         known = np.empty(len(self), dtype=np.int64)
         columns = (self.transactions.known_time_us, self.labels.known_time_us, self.tick_us)
         for kind, column in zip(Kind, columns, strict=True):
-            mask = self.kind == kind
-            known[mask] = column[self.row[mask]]
+            if len(column):
+                mask = self.kind == kind
+                known[mask] = column[self.row[mask]]
         return known
 
     def rows(self, start: int, stop: int) -> "Arrivals":

@@ -276,6 +276,9 @@ def _as_one(frames: list[Frame]) -> Frame | None:
 
 def joined(frames: Iterable[Frame]) -> dict[str, Table]:
     """The tables of several frames, one after the other."""
+    frames = list(frames)
+    if len(frames) == 1:
+        return frames[0].tables
     parts: dict[str, list[Table]] = {}
     for frame in frames:
         for name, table in frame.tables.items():

@@ -37,6 +37,7 @@ from serving.telemetry import Telemetry
 from serving.waiting import Bulk, Slice, Waiting
 
 MAX_RECOVERY_PAUSE_S = 30.0
+GATHERED_ROWS = 256
 _IN_ORDER = np.array([Kind.LABEL, Kind.TRANSACTION, Kind.TICK], np.uint8)
 _FIXES = {
     TOO_LATE: "send the event when it happens; the limit is limits.max_lateness_s of the schema",
@@ -115,10 +116,23 @@ class EngineTask:
         """Take, commit and answer until `stop`; what was accepted before is answered."""
         while not self._stopping or self.waiting.anything:
             await self.waiting.something()
+            await self._gather()
             if taken := self.waiting.take():
                 await self._cycle(taken)
         if self._repeats:
             await asyncio.wait(self._repeats)
+
+    async def _gather(self) -> None:
+        """Let requests that are on their way in join: as long as each turn of the loop brings more.
+
+        Those who were just answered ask again at once under load, and a cycle costs as much for one row as
+        for ten. A lone request waits for two turns of the loop, a few microseconds.
+        """
+        rows, quiet = self.waiting.rows, 0
+        while quiet < 2 and rows < GATHERED_ROWS:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self.waiting.rows == rows else 0
+            rows = self.waiting.rows
 
     def stop(self) -> None:
         """End `run` when nothing waits any more."""
