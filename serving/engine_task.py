@@ -26,13 +26,12 @@ from fraud_system.events import Arrivals, Frame, Kind, Table, Transactions
 from fraud_system.frames import empty_tables
 from fraud_system.kernel import DUPLICATE_ID, NOT_USABLE, TOO_FAR_AHEAD, TOO_LATE
 from fraud_system.ledger import Ledger
-from fraud_system.replay import joined
+from fraud_system.replay import joined, recover_engine
 from serving.answers import Answers, InForce, receipt
 from serving.batch import Batch, Reports
 from serving.columns import TransactionColumns, label_columns
 from serving.problems import Problem, problem_of
 from serving.records import Records, other_label_content
-from serving.recovery import recover_engine
 from serving.telemetry import Telemetry
 from serving.waiting import Bulk, Slice, Waiting
 

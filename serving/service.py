@@ -21,6 +21,7 @@ from fraud_system.frames import empty_tables
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.publication import Publication
+from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
 from serving.answers import Answers, InForce
 from serving.clocks import TrafficClock, WallClock
@@ -29,7 +30,6 @@ from serving.configuration import Configuration
 from serving.engine_task import EngineTask
 from serving.problems import Problem
 from serving.records import Records
-from serving.recovery import recover_engine
 from serving.system import System, prepare
 from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
