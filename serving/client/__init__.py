@@ -14,7 +14,7 @@ the system but the types on the wire.
 
 from serving.client.async_client import AsyncFraudClient
 from serving.client.attempts import Retry
-from serving.client.calls import Health, Refused
+from serving.client.calls import Health
 from serving.client.client import FraudClient
 from serving.client.errors import AnswerNotUsable, ServiceError, ServiceUnavailable
 
@@ -23,7 +23,6 @@ __all__ = [
     "AsyncFraudClient",
     "FraudClient",
     "Health",
-    "Refused",
     "Retry",
     "ServiceError",
     "ServiceUnavailable",

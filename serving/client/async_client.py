@@ -12,10 +12,20 @@ import httpx
 
 from serving.client import calls
 from serving.client.attempts import Answer, Attempts, Retry
-from serving.client.calls import Call, Health, Refused, Transaction
+from serving.client.calls import Call, Health, Transaction
 from serving.client.errors import ServiceError
 from serving.client.shared import MIB, Shared, request, result, succeeded
-from serving.wire import Decision, Explanation, Label, LabelReceipt, ModeChanged, Source
+from serving.wire import (
+    ChampionLoaded,
+    Decision,
+    Explanation,
+    Label,
+    LabelReceipt,
+    ModeChanged,
+    ModelState,
+    RowProblem,
+    Source,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +99,7 @@ class AsyncFraudClient:
 
     async def score_batch(
         self, transactions: Iterable[Transaction], *, known_time: datetime | None = None
-    ) -> list[Decision | Refused]:
+    ) -> list[Decision | RowProblem]:
         """Score many at once; each item of the answer is a decision, or says why there is none."""
         return await self._perform(calls.score_batch(transactions, known_time))
 
@@ -115,7 +125,7 @@ class AsyncFraudClient:
 
     async def label_many(
         self, labels: Iterable[Label | Mapping[str, Any]], *, known_time: datetime | None = None
-    ) -> list[LabelReceipt | Refused]:
+    ) -> list[LabelReceipt | RowProblem]:
         """Report many at once; each item of the answer is a receipt, or says why there is none."""
         return await self._perform(calls.label_many(labels, known_time))
 
@@ -123,7 +133,7 @@ class AsyncFraudClient:
         """Everything on record about one decision."""
         return await self._perform(calls.decision(transaction_id))
 
-    async def model(self) -> dict[str, Any]:
+    async def model(self) -> ModelState:
         """What scores now."""
         return await self._perform(calls.model())
 
@@ -142,7 +152,7 @@ class AsyncFraudClient:
         """Let the model answer again."""
         return await self._perform(calls.mode("model", reason))
 
-    async def reload_champion(self) -> dict[str, Any]:
+    async def reload_champion(self) -> ChampionLoaded:
         """Let the service read the exported champion again."""
         return await self._perform(calls.reload_champion())
 

@@ -15,14 +15,16 @@ import msgspec
 
 from fraud_system.errors import DataError
 from serving.client.errors import ServiceError
-from serving.problems import ProblemDocument
 from serving.wire import (
+    ChampionLoaded,
     Decision,
     Explanation,
     Label,
     LabelReceipt,
     ModeChange,
     ModeChanged,
+    ModelState,
+    RowProblem,
     ScorerName,
     Source,
 )
@@ -34,18 +36,6 @@ ARROW: Final = "application/vnd.apache.arrow.stream"
 Transaction = Mapping[str, Any]
 Result = TypeVar("Result")
 Item = TypeVar("Item")
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """The answer to one row of a batch that was refused; the other rows were not.
-
-    Args:
-        transaction_id: of that row.
-        problem: what is wrong with it.
-    """
-
-    transaction_id: str
-    problem: ProblemDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +84,7 @@ def score(
 
 def score_batch(
     transactions: Iterable[Transaction], known_time: datetime | None
-) -> Call[list[Decision | Refused]]:
+) -> Call[list[Decision | RowProblem]]:
     """Score many; the answer has an item for each, in order."""
     rows = [_row(each) for each in transactions]
     decode = _items(Decision, len(rows))
@@ -137,7 +127,7 @@ def label(
 
 def label_many(
     labels: Iterable[Label | Mapping[str, Any]], known_time: datetime | None
-) -> Call[list[LabelReceipt | Refused]]:
+) -> Call[list[LabelReceipt | RowProblem]]:
     """Report many; the answer has an item for each, in order."""
     rows = list(labels)
     decode = _items(LabelReceipt, len(rows))
@@ -155,9 +145,9 @@ def decision(transaction_id: str) -> Call[Explanation]:
     return Call("GET", f"/v1/decisions/{name}", _decoder(Explanation))
 
 
-def model() -> Call[dict[str, Any]]:
+def model() -> Call[ModelState]:
     """What scores now."""
-    return Call("GET", "/v1/model", _decoder(dict[str, Any]))
+    return Call("GET", "/v1/model", _decoder(ModelState))
 
 
 def ready() -> Call[Health]:
@@ -176,9 +166,9 @@ def mode(wanted: ScorerName, reason: str) -> Call[ModeChanged]:
     return Call("POST", "/v1/admin/mode", _decoder(ModeChanged), body, _json_headers(None))
 
 
-def reload_champion() -> Call[dict[str, Any]]:
+def reload_champion() -> Call[ChampionLoaded]:
     """Read the exported champion again."""
-    return Call("POST", "/v1/admin/champion", _decoder(dict[str, Any]))
+    return Call("POST", "/v1/admin/champion", _decoder(ChampionLoaded))
 
 
 def _json_headers(known_time: datetime | None) -> dict[str, str]:
@@ -229,11 +219,11 @@ def _decoder(kind: type[Result]) -> Callable[[bytes], Result]:
     return msgspec.json.Decoder(kind).decode
 
 
-def _items(kind: type[Item], rows: int) -> Callable[[bytes], list[Item | Refused]]:
+def _items(kind: type[Item], rows: int) -> Callable[[bytes], list[Item | RowProblem]]:
     """Of an array of so many items, any of which may be a problem instead."""
 
-    def decode(body: bytes) -> list[Item | Refused]:
-        items: list[Item | Refused]
+    def decode(body: bytes) -> list[Item | RowProblem]:
+        items: list[Item | RowProblem]
         try:
             items = msgspec.json.decode(body, type=list[kind])  # type: ignore[valid-type]
         except msgspec.ValidationError:
@@ -246,9 +236,9 @@ def _items(kind: type[Item], rows: int) -> Callable[[bytes], list[Item | Refused
     return decode
 
 
-def _item(raw: msgspec.Raw, kind: type[Item]) -> Item | Refused:
+def _item(raw: msgspec.Raw, kind: type[Item]) -> Item | RowProblem:
     if "problem" in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]):
-        return msgspec.json.decode(raw, type=Refused)
+        return msgspec.json.decode(raw, type=RowProblem)
     return msgspec.json.decode(raw, type=kind)
 
 

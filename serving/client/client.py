@@ -11,10 +11,20 @@ import httpx
 
 from serving.client import calls
 from serving.client.attempts import Answer, Attempts, Retry
-from serving.client.calls import Call, Health, Refused, Transaction
+from serving.client.calls import Call, Health, Transaction
 from serving.client.errors import ServiceError
 from serving.client.shared import MIB, Shared, request, result, succeeded
-from serving.wire import Decision, Explanation, Label, LabelReceipt, ModeChanged, Source
+from serving.wire import (
+    ChampionLoaded,
+    Decision,
+    Explanation,
+    Label,
+    LabelReceipt,
+    ModeChanged,
+    ModelState,
+    RowProblem,
+    Source,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,7 +110,7 @@ class FraudClient:
 
     def score_batch(
         self, transactions: Iterable[Transaction], *, known_time: datetime | None = None
-    ) -> list[Decision | Refused]:
+    ) -> list[Decision | RowProblem]:
         """Score many at once; each item of the answer is a decision, or says why there is none."""
         return self._perform(calls.score_batch(transactions, known_time))
 
@@ -122,7 +132,7 @@ class FraudClient:
 
     def label_many(
         self, labels: Iterable[Label | Mapping[str, Any]], *, known_time: datetime | None = None
-    ) -> list[LabelReceipt | Refused]:
+    ) -> list[LabelReceipt | RowProblem]:
         """Report many at once; each item of the answer is a receipt, or says why there is none."""
         return self._perform(calls.label_many(labels, known_time))
 
@@ -130,7 +140,7 @@ class FraudClient:
         """Everything on record about one decision."""
         return self._perform(calls.decision(transaction_id))
 
-    def model(self) -> dict[str, Any]:
+    def model(self) -> ModelState:
         """What scores now."""
         return self._perform(calls.model())
 
@@ -149,7 +159,7 @@ class FraudClient:
         """Let the model answer again."""
         return self._perform(calls.mode("model", reason))
 
-    def reload_champion(self) -> dict[str, Any]:
+    def reload_champion(self) -> ChampionLoaded:
         """Let the service read the exported champion again."""
         return self._perform(calls.reload_champion())
 

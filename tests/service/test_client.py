@@ -24,10 +24,20 @@ from client_asks import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from pretend_scorer import MODEL
 
 from fraud_system.errors import ConfigError, DataError
-from serving.client import AnswerNotUsable, AsyncFraudClient, FraudClient, Health, Refused
-from serving.wire import Decision, Explanation, Label, LabelReceipt, ModeChanged
+from serving.client import AnswerNotUsable, AsyncFraudClient, FraudClient, Health
+from serving.wire import (
+    ChampionLoaded,
+    Decision,
+    Explanation,
+    Label,
+    LabelReceipt,
+    ModeChanged,
+    ModelState,
+    RowProblem,
+)
 
 OK = answer(200, DECISION)
 RECEIPT = {
@@ -87,7 +97,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
             EXPLANATION,
             Explanation,
         ),
-        ("model", (), {}, "GET /v1/model", None, {"weights_version": 3}, dict),
+        ("model", (), {}, "GET /v1/model", None, MODEL, ModelState),
         ("health", (), {}, "GET /readyz", None, {}, Health),
         (
             "force_heuristic",
@@ -107,7 +117,15 @@ def ask(request: pytest.FixtureRequest) -> Ask:
             {"mode": "model", "seq": 10},
             ModeChanged,
         ),
-        ("reload_champion", (), {}, "POST /v1/admin/champion", None, {"version": 4}, dict),
+        (
+            "reload_champion",
+            (),
+            {},
+            "POST /v1/admin/champion",
+            None,
+            {"weights_version": 4, "seq": 11},
+            ChampionLoaded,
+        ),
     ],
 )
 def test_each_call_says_what_is_documented_and_reads_the_answer(
@@ -146,7 +164,7 @@ def test_a_batch_gives_a_decision_or_a_refusal_for_each_row(ask: Ask) -> None:
     told = [DECISION, {"transaction_id": "2", "problem": PROBLEM}, DECISION]
     first, second, third = ask(Service(answer(200, told)), "score_batch", iter([PAYMENT] * 3))
     assert (type(first), type(third)) == (Decision, Decision)
-    assert isinstance(second, Refused)
+    assert isinstance(second, RowProblem)
     assert (second.transaction_id, second.problem.field) == ("2", "transaction_id")
     both = ask(Service(answer(200, [DECISION] * 2)), "score_batch", [PAYMENT] * 2)
     assert [type(each) for each in both] == [Decision, Decision]
@@ -167,7 +185,7 @@ def test_many_labels_are_structs_or_mappings(ask: Ask) -> None:
         {"transaction_id": "2", "is_fraud": False, "source": "user_report", "label_id": "u"},
     ]
     assert first.outcome == "fraud_joined"
-    assert isinstance(second, Refused)
+    assert isinstance(second, RowProblem)
 
 
 def stream_of(table: pa.Table) -> bytes:
