@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures serve check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures serve demo-traffic check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ readme-figures: $(READY) ## put the figures of finished runs into the README   R
 serve: $(READY) ## the scorer at 127.0.0.1:8000, its ledger under var/   [RUN=dir to go on from a run; KEYS=file; FRAUD_... variables]
 	@$(if $(KEYS),FRAUD_API_KEYS_FILE="$(KEYS)",FRAUD_DEMO=$${FRAUD_DEMO:-true}) $(if $(RUN),FRAUD_START_FROM_RUN="$(RUN)") \
 	  $(BIN)/python -m serving
+
+demo-traffic: $(READY) ## simulated payments and reports for a scorer that runs with FRAUD_CLOCK=traffic   [URL= DAYS=120 SEED=1 SPEED=max CONNECTIONS=32 BATCH=1]
+	@$(BIN)/python -m serving.demo_traffic $(if $(URL),--url "$(URL)") $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SPEED),--speed $(SPEED)) $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(BATCH),--batch $(BATCH))
 
 check: $(READY) ## lint, format check and types
 	$(BIN)/ruff check .
