@@ -283,6 +283,21 @@ def test_a_worker_that_clings_to_life_is_killed(run: Runs) -> None:
     run(play)
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 5])
+def test_a_stop_in_the_middle_of_a_start(run: Runs, turns: int) -> None:
+    async def play() -> None:
+        scene = Scene("behaves", restarts=Restarts(end_within_s=1e9))
+        await scene.supervisor.start()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await scene.supervisor.stop()  # the clock stands: it ends because its stdin closes
+        assert not scene.status.alive
+        assert scene.status.last_error == ""
+        await scene.supervisor.stop()
+
+    run(play)
+
+
 def test_a_message_that_cannot_be_taken_ends_its_worker(run: Runs) -> None:
     async def refuse(message: Message) -> None:
         raise DataError("does not fit", field="weight")
