@@ -22,7 +22,6 @@ from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.publication import Publication
 from fraud_system.replay import recover_engine
-from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
 from serving.answers import Answers, InForce
 from serving.clocks import TrafficClock, WallClock
