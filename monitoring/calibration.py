@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.cohorts import Stretch
 from monitoring.e_detector import EDetectorSettings
 from monitoring.findings import Finding
+from monitoring.stretch import Stretch
 from monitoring.watch import Marks, Watch
 
 MONITOR = "calibration"

@@ -11,105 +11,29 @@ whether its labels are in or not. A report counts in the stretch in which it cam
 nothing back: a reversed report was a report.
 
 At the end of each stretch the books are closed, and what happened in it goes to the monitors as one
-`Stretch`. It depends on the events alone, never on how they were cut into frames.
+`Stretch`. It depends on the events alone, never on how they were cut into frames: sums are taken row by row.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system.delay_law import DelayLaw
-from fraud_system.errors import ArtefactError, ConfigError
+from fraud_system.errors import ArtefactError
 from fraud_system.events import DAY_US, SECOND_US, Frame, Resolution, Table
 from fraud_system.labels import LabelSettings
-from fraud_system.setting_checks import check_positive
-from monitoring.compiled import borrowing
+from monitoring.cohort_sums import COHORT_SUMS, MATURED_SUMS, add_matured, add_transactions
 from monitoring.dispersion import Dispersion, DispersionSettings
 from monitoring.open_rows import OpenRows
+from monitoring.stretch import CohortSettings, Expected, Matured, Stretch
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-REPORTS = (int(Resolution.FRAUD), int(Resolution.LATE_FRAUD))
-ROWS, RISK, MONEY = range(3)  # places in the sums of a cohort
-SUMS = 3
 CLOCKS = ("transaction", "label", "tick", "resolved", "dead_letter")  # tables with known times
+PROBABILITIES = ("probability_model", "probability_heuristic", "probability_constant")
 NOT_BEGUN = -1
-
-
-@dataclass(frozen=True)
-class CohortSettings:
-    """Args:
-        cohort_s: length of a stretch, seconds.
-        warm_up_s: after the first event, how long nothing is judged: the model and the law of delays
-            begin by knowing nothing.
-        amount_sample: of the first so many amounts,
-        amount_quantile: this quantile is where money is cut off: an amount counts as its share of it, at
-            most 1, so that no single payment decides.
-
-    Raises:
-        ConfigError: a number is out of range.
-    """
-
-    cohort_s: int = 6 * 3_600
-    warm_up_s: int = 30 * 86_400
-    amount_sample: int = 10_000
-    amount_quantile: float = 0.99
-
-    def __post_init__(self) -> None:
-        check_positive("cohorts", zero_or_more="warm_up_s", **asdict(self))
-        if self.amount_quantile >= 1.0:
-            raise ConfigError("is a share below 1", field="cohorts.amount_quantile")
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """What happened in one stretch; cohorts are named by the number of their stretch.
-
-    Args:
-        number: of the stretch: its start / `cohort_us`.
-        cohort_us: its length.
-        seq: of the first event after it.
-        judged_from: number of the first cohort that may be judged.
-        transactions: of this cohort.
-        messages: label messages that came.
-        cohort: (c,) every cohort whose labels may still come, oldest first; this one is the last.
-        rows: (c,) transactions in each.
-        risk: (c,) sum of the model's probabilities.
-        share: (c,) of all reports that ever come, those that should have come in this stretch.
-        money: (c,) sum of probability x mark, the mark being an amount as a share of the cut-off.
-        report_cohort, report_mark: (m,) reports, in the order in which they came; nan marks where the
-            model had no probability.
-        dispersion, rate_dispersion: see `Dispersion`.
-    """
-
-    number: int
-    cohort_us: int
-    seq: int
-    judged_from: int
-    transactions: int
-    messages: int
-    cohort: Ints
-    rows: Floats
-    risk: Floats
-    share: Floats
-    money: Floats
-    report_cohort: Ints
-    report_mark: Floats
-    dispersion: float = 1.0
-    rate_dispersion: float = 1.0
-
-    @property
-    def end_us(self) -> int:
-        """Its end."""
-        return (self.number + 1) * self.cohort_us
-
-    @property
-    def expected_reports(self) -> float:
-        """In this stretch, by the model's probabilities."""
-        return float((self.risk * self.share).sum())
+LAW_US = 2 * DAY_US  # how often the law of delays is asked for anew
 
 
 class Cohorts:
@@ -132,166 +56,209 @@ class Cohorts:
         self.settings = settings
         self.cohort_us = settings.cohort_s * SECOND_US
         self.horizon_us = labels.horizon_s * SECOND_US
-        size = -(-self.horizon_us // self.cohort_us) + 2
+        # One stretch more than the maturity, as something matures with the first event after it.
+        self.mature_after = -(-labels.maturity_s // settings.cohort_s) + 2
         self.law = DelayLaw(labels)
         self.dispersion = Dispersion(dispersion, entities)
         self.rows = OpenRows(
-            {
-                "known_us": np.int64,
-                "seq": np.int64,
-                "probability": np.float64,
-                "amount": np.float64,
-                "cluster": (np.int32, entities),
-            }
+            {"seq": np.int64, "amount": np.float64, "action": np.uint8}
+            | dict.fromkeys(PROBABILITIES, np.float64)
+            | {"cluster": (np.int32, entities)}
         )
-        self._sums = np.zeros((SUMS, size))  # by stretch number % size
-        self._now = np.zeros(SUMS)  # of the stretch that is not over
-        self._share = np.zeros(size)  # by age in stretches
+        self.size = -(-self.horizon_us // self.cohort_us) + 2
+        self._sums = np.zeros((self.size, COHORT_SUMS))  # row: number of the stretch % size
+        self._matured = np.zeros((self.size, MATURED_SUMS))
+        self._share = np.zeros(self.size)  # by age in stretches
         self._number = self._first = NOT_BEGUN
-        self._messages = 0
+        self._messages = self._resolved = 0
         self._cut_off = np.nan
         self._amounts = np.zeros(0)
-        self._reports: list[tuple[int, float]] = []
-        self._delays: list[tuple[int, int]] = []
+        self._reports: list[tuple[int, int, float]] = []  # of the stretch that is not over
 
     def take(self, frame: Frame) -> Iterator[Stretch]:
         """Read the next frame; yields each stretch that is over, when its books are complete."""
         tables = {name: frame.tables[name] for name in CLOCKS if name in frame.tables}
         if not tables:
             return
-        place = dict.fromkeys(tables, 0)
-        first_us = min(int(table["known_time_us"][0]) for table in tables.values())
-        last_us = max(int(table["known_time_us"][-1]) for table in tables.values())
+        known = {name: table["known_time_us"] for name, table in tables.items()}
         if self._number == NOT_BEGUN:
-            self._number = self._first = first_us // self.cohort_us
+            self._first = min(int(each[0]) for each in known.values()) // self.cohort_us
+            self._number = self._first
+        last_us = max(int(each[-1]) for each in known.values())
+        place = dict.fromkeys(tables, 0)
         while True:
             end_us = (self._number + 1) * self.cohort_us
+            is_over = last_us >= end_us
             after = {
-                name: int(np.searchsorted(table["known_time_us"], end_us))
-                for name, table in tables.items()
+                name: int(np.searchsorted(each, end_us)) if is_over else len(each)
+                for name, each in known.items()
             }
             self._add(frame, {name: slice(place[name], after[name]) for name in tables})
-            if last_us < end_us:
+            if not is_over:
                 return
             place = after
-            seq = min(
-                int(table["seq"][after[name]])
-                for name, table in tables.items()
-                if after[name] < len(table["seq"])
+            yield self._close(
+                min(
+                    int(table["seq"][after[name]])
+                    for name, table in tables.items()
+                    if after[name] < len(table["seq"])
+                )
             )
-            yield self._close(seq)
 
     def _add(self, frame: Frame, rows: dict[str, slice]) -> None:
-        if "transaction" in rows and rows["transaction"].start < rows["transaction"].stop:
-            picked = rows["transaction"]
-            transactions = {n: c[picked] for n, c in frame.tables["transaction"].items()}
-            self._transactions(transactions, frame.tables["decision"]["probability_model"][picked])
-        if "label" in rows:
-            self._messages += rows["label"].stop - rows["label"].start
-        if "resolved" in rows:
-            resolved, picked = frame.tables["resolved"], rows["resolved"]
-            is_report = np.isin(resolved["resolution"][picked], REPORTS)
-            if is_report.any():
-                self._take_reports({n: c[picked][is_report] for n, c in resolved.items()})
+        def picked(name: str) -> bool:
+            return name in rows and rows[name].start < rows[name].stop
 
-    def _transactions(self, transactions: Table, model: Floats) -> None:
-        amount = transactions["amount"]
+        if picked("transaction"):
+            self._add_transactions(
+                frame.tables["transaction"], frame.tables["decision"], rows["transaction"]
+            )
+        if picked("label"):
+            self._messages += rows["label"].stop - rows["label"].start
+        if picked("resolved"):
+            self._add_resolved(frame.tables["resolved"], rows["resolved"])
+
+    def _add_transactions(self, transactions: Table, decisions: Table, rows: slice) -> None:
+        amount = transactions["amount"][rows]
+        model, action = decisions["probability_model"][rows], decisions["action"][rows]
         if np.isnan(self._cut_off):
             missing = self.settings.amount_sample - len(self._amounts)
             self._amounts = np.concatenate([self._amounts, amount[:missing]])
-        block = self.dispersion.block_of(int(transactions["known_time_us"][0]))
-        known = np.where(np.isfinite(model), model, 0.0)
-        cluster = self.dispersion.take(block, transactions["entity_keys"], known)
+        block = int(transactions["known_time_us"][rows.start]) // self.dispersion.block_us
+        cluster = self.dispersion.take(block, transactions["entity_keys"][rows], model)
         self.rows.append(
             {
-                "known_us": transactions["known_time_us"],
-                "seq": transactions["seq"],
-                "probability": model,
+                "seq": transactions["seq"][rows],
                 "amount": amount,
+                "action": action,
                 "cluster": cluster,
             }
+            | {name: decisions[name][rows] for name in PROBABILITIES}
         )
-        _add_up(self._now, known, amount, self._cut_off)
+        sums = self._sums[self._number % self.size]
+        add_transactions(sums, model, amount, action, self._cut_off)
 
-    def _take_reports(self, resolved: Table) -> None:
-        ordinal = resolved["ordinal"]
-        if (self.rows.column("seq", ordinal) != resolved["transaction_seq"]).any():
+    def _add_resolved(self, resolved: Table, rows: slice) -> None:
+        ordinal, resolution = resolved["ordinal"][rows], resolved["resolution"][rows]
+        happened_us = resolved["transaction_time_us"][rows]
+        self._resolved += len(ordinal)
+        self.rows.check(ordinal)
+        in_place = add_matured(
+            self._matured,
+            self.cohort_us,
+            ordinal,
+            resolution,
+            happened_us,
+            resolved["transaction_seq"][rows],
+            *(self.rows.ring(name) for name in ("seq", "amount", "action", *PROBABILITIES)),
+        )
+        if not in_place:
             raise ArtefactError(
                 "a label is about a transaction that is not in its place", field="resolved.ordinal"
             )
-        probability = self.rows.column("probability", ordinal)
-        amount = self.rows.column("amount", ordinal)
-        cluster = self.rows.column("cluster", ordinal)
-        happened_us = resolved["transaction_time_us"]
-        for row in range(len(ordinal)):
-            chance, happened = float(probability[row]), int(happened_us[row])
-            mark = min(float(amount[row]) / self._cut_off, 1.0) if chance == chance else np.nan
-            self._reports.append((happened // self.cohort_us, mark))
-            self._delays.append((happened, int(resolved["known_time_us"][row])))
-            if chance == chance:
-                self.dispersion.report(self.dispersion.block_of(happened), cluster[row], chance)
+        is_report = (resolution == Resolution.FRAUD) | (resolution == Resolution.LATE_FRAUD)
+        if is_report.any():
+            known_us = resolved["known_time_us"][rows]
+            self._take_reports(ordinal[is_report], happened_us[is_report], known_us[is_report])
+
+    def _take_reports(
+        self, ordinal: NDArray[np.int64], happened_us: NDArray[np.int64], known_us: Any
+    ) -> None:
+        model = self.rows.column("probability_model", ordinal)
+        mark = np.minimum(self.rows.column("amount", ordinal) / self._cut_off, 1.0)
+        mark[~np.isfinite(model)] = np.nan
+        columns = (each.tolist() for each in (happened_us, known_us, mark))
+        self._reports += zip(*columns, strict=True)
+        self.dispersion.report(
+            happened_us // self.dispersion.block_us, self.rows.column("cluster", ordinal), model
+        )
 
     def _close(self, seq: int) -> Stretch:
         """The stretch that is over, as a value; begins the next one."""
-        number, size = self._number, self._sums.shape[1]
-        self._sums[:, number % size] = self._now
-        end_us = (number + 1) * self.cohort_us
-        if self._delays:
-            delays = np.array(self._delays, np.int64)
-            self.law.observe(delays[:, 0], delays[:, 1])
+        number, end_us = self._number, (self._number + 1) * self.cohort_us
+        happened_us, known_us, mark = np.array(self._reports).reshape(-1, 3).T
+        if len(self._reports):
+            self.law.observe(happened_us.astype(np.int64), known_us.astype(np.int64))
         # The law moves slowly, and asking for it costs as much as all else together.
-        if end_us % DAY_US < self.cohort_us or not self._share.any():
+        if end_us % LAW_US < self.cohort_us or not self._share.any():
             self._share = self._shares(end_us)
-        cohort = np.arange(max(self._first, number - size + 1), number + 1)
-        sums = self._sums[:, cohort % size]
-        reports = np.array(self._reports).reshape(-1, 2)
+        cohort = np.arange(max(self._first, number - self.size + 1), number + 1)
+        rows, risk, money, *others = self._sums[cohort % self.size].T
+        judged_from = self._first + -(-self.settings.warm_up_s // self.settings.cohort_s)
         stretch = Stretch(
             number=number,
             cohort_us=self.cohort_us,
             seq=seq,
-            judged_from=self._first + -(-self.settings.warm_up_s // self.settings.cohort_s),
-            transactions=int(self._now[ROWS]),
+            judged_from=judged_from,
+            transactions=int(rows[-1]),
             messages=self._messages,
+            resolved=self._resolved,
             cohort=cohort,
-            rows=sums[ROWS],
-            risk=sums[RISK],
+            rows=rows,
+            risk=risk,
             share=self._share[number - cohort],
-            money=sums[MONEY],
-            report_cohort=reports[:, 0].astype(np.int64),
-            report_mark=reports[:, 1],
+            money=money,
+            report_cohort=happened_us.astype(np.int64) // self.cohort_us,
+            report_mark=mark,
             dispersion=self.dispersion.of_model,
             rate_dispersion=self.dispersion.of_rate,
+            expected=Expected(rows[-1], *(float(each[-1]) for each in others)),
+            matured=self._just_matured(number, judged_from),
         )
-        self._begin(end_us)
+        self._begin()
         return stretch
 
-    def _begin(self, now_us: int) -> None:
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical copy, for a snapshot."""
+        clock = self._number, self._first, self._messages, self._resolved
+        arrays: dict[str, NDArray[Any]] = {
+            "clock": np.array(clock, np.int64),
+            "sums": self._sums.copy(),
+            "matured": self._matured.copy(),
+            "share": self._share.copy(),
+            "cut_off": np.array([self._cut_off]),
+            "amounts": self._amounts.copy(),
+            "reports": np.array(self._reports, np.float64).reshape(-1, 3),
+        }
+        arrays |= {f"law.{name}": array for name, array in self.law.to_arrays().items()}
+        arrays |= {f"rows.{name}": array for name, array in self.rows.to_arrays().items()}
+        return arrays | {f"dispersion.{n}": a for n, a in self.dispersion.to_arrays().items()}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take a snapshot's state."""
+        self._number, self._first, self._messages, self._resolved = arrays["clock"].tolist()
+        self._sums[:], self._matured[:] = arrays["sums"], arrays["matured"]
+        self._share = arrays["share"].copy()
+        self._cut_off, self._amounts = float(arrays["cut_off"][0]), arrays["amounts"].copy()
+        self._reports = [(int(a), int(b), c) for a, b, c in arrays["reports"].tolist()]
+        for name, part in (("law", self.law), ("rows", self.rows), ("dispersion", self.dispersion)):
+            cut = len(name) + 1
+            part.restore({n[cut:]: a for n, a in arrays.items() if n.startswith(name + ".")})
+
+    def _just_matured(self, number: int, judged_from: int) -> Matured | None:
+        mature = number - self.mature_after
+        if mature < judged_from:
+            return None
+        return Matured(*self._matured[mature % self.size].tolist())
+
+    def _begin(self) -> None:
         self._number += 1
-        self._now = np.zeros(SUMS)
-        self._messages = 0
-        self._reports, self._delays = [], []
-        self.rows.forget_before(self.rows.ordinal_at("known_us", now_us - self.horizon_us))
+        # The place of a cohort that is older than the horizon: no label can be about it any more.
+        self.rows.forget(int(self._sums[self._number % self.size, 0]))
+        self._sums[self._number % self.size] = 0.0
+        self._matured[self._number % self.size] = 0.0
+        self._messages = self._resolved = 0
+        self._reports = []
         if np.isnan(self._cut_off) and len(self._amounts) == self.settings.amount_sample:
             quantile = np.quantile(self._amounts, self.settings.amount_quantile)
             self._cut_off = max(float(quantile), np.finfo(np.float64).tiny)
             self._amounts = np.zeros(0)
 
     def _shares(self, now_us: int) -> Floats:
-        """(size,) of all reports, those that come in the stretch that is so many after the cohort's own."""
-        half_us = self.cohort_us / 2.0
-        ages_us = np.arange(2 * self._sums.shape[1] + 1) * half_us
+        """(size,) of all reports, those that come in the stretch so many after the cohort's own."""
+        ages_us = np.arange(2 * self.size + 1) * (self.cohort_us / 2.0)
         edges_us = np.concatenate([[0.0], self.law.edges_us])
         known = np.interp(ages_us, edges_us, np.append(0.0, self.law.distribution(now_us)))
         # Ages within a cohort are even: Simpson's rule.
         mean = (known[:-2:2] + 4.0 * known[1:-1:2] + known[2::2]) / 6.0
         return np.diff(mean, prepend=0.0)
-
-
-@borrowing
-def _add_up(sums: Any, probability: Any, amount: Any, cut_off: float) -> None:
-    for row in range(len(probability)):
-        sums[ROWS] += 1.0
-        sums[RISK] += probability[row]
-        mark = min(amount[row] / cut_off, 1.0)
-        if mark == mark:  # there is no cut-off yet
-            sums[MONEY] += probability[row] * mark

@@ -21,6 +21,7 @@ It cannot see: clusters that share neither card nor terminal (a leaked list of c
 than a block.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system.errors import ConfigError
+from fraud_system.events import SECOND_US
 from fraud_system.hashing import HashIndex, empty_index, get, put, with_room
 from fraud_system.setting_checks import check_positive
 from monitoring.compiled import borrowing
@@ -87,6 +89,7 @@ class Dispersion:
     def __init__(self, settings: DispersionSettings, entities: int) -> None:
         self.settings = settings
         self.entities = entities
+        self.block_us = settings.block_s * SECOND_US
         start = settings.start if entities else 1.0
         prior = settings.start_reports * np.array([start, start, 1.0])
         self._sums: Floats = prior  # squares around the model, around a rate; reports
@@ -103,10 +106,6 @@ class Dispersion:
     def of_rate(self) -> float:
         """Around a constant rate."""
         return float(max(1.0, self._sums[1] / self._sums[2]))
-
-    def block_of(self, known_us: int) -> int:
-        """The block of a moment."""
-        return int(known_us // (self.settings.block_s * 1_000_000))
 
     def take(self, block: int, keys: NDArray[np.uint64], probability: Floats) -> NDArray[np.int32]:
         """Transactions of one block, keys (n, entities); returns (n, entities) rows for their reports.
@@ -125,16 +124,17 @@ class Dispersion:
             _take(clusters[entity], keys[:, entity], probability, found[:, entity])
         return found
 
-    def report(self, block: int, row: NDArray[np.int32], probability: float) -> None:
-        """One report, about a transaction with these rows (entities,)."""
-        place = block % GENERATIONS
-        if self._block[place] != block:
-            return  # of a block that is closed
-        self._total[place, REPORTS] += 1.0
-        self._total[place, REPORTED_RISK] += probability
-        for entity in range(self.entities):
-            if row[entity] >= 0:
-                self._clusters[place][entity].reports[row[entity]] += 1.0
+    def report(self, block: NDArray[np.int64], row: NDArray[np.int32], probability: Floats) -> None:
+        """Reports (m,) about transactions of these blocks, with these rows (m, entities)."""
+        for each, number in enumerate(block.tolist()):
+            place, chance = number % GENERATIONS, probability[each]
+            if self._block[place] != number or not np.isfinite(chance):
+                continue  # of a block that is closed
+            self._total[place, REPORTS] += 1.0
+            self._total[place, REPORTED_RISK] += chance
+            for entity in range(self.entities):
+                if row[each, entity] >= 0:
+                    self._clusters[place][entity].reports[row[each, entity]] += 1.0
 
     def _close(self, place: int) -> None:
         """Add a finished block, and empty its place."""
@@ -211,12 +211,14 @@ def _take(block: Any, key: Any, probability: Any, found: Any) -> None:
         found[each] = row
         if row >= 0:
             block.rows[row] += 1.0
-            block.risk[row] += probability[each]
+            if math.isfinite(probability[each]):
+                block.risk[row] += probability[each]
 
 
 @borrowing
 def _take_total(total: Any, probability: Any) -> None:
     for each in range(len(probability)):
-        total[0] += 1.0
-        total[2] += probability[each]
-        total[3] += probability[each] ** 2
+        total[ROWS] += 1.0
+        if math.isfinite(probability[each]):
+            total[RISK] += probability[each]
+            total[RISK_SQUARED] += probability[each] ** 2

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from fraud_system.events import DAY_US, SECOND_US
 from fraud_system.setting_checks import check_positive
-from monitoring.cohorts import Stretch
 from monitoring.e_detector import EDetectorSettings
 from monitoring.findings import Finding
+from monitoring.stretch import Stretch
 from monitoring.watch import Marks, Watch
 from monitoring.weeks import place_in_week, places_in_week
 

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from fraud_system.errors import ConfigError
 from fraud_system.events import DAY_US, SECOND_US
 from fraud_system.setting_checks import check_positive
-from monitoring.cohorts import Stretch
+from monitoring.compiled import borrowing
 from monitoring.findings import Finding, Level
+from monitoring.stretch import Stretch
 
 Floats = NDArray[np.float64]
 MONITOR, SUBJECT = "label_delay", "reports"
@@ -108,24 +109,22 @@ class LabelDelay:
         age = age[age < len(stretch.cohort)]
         if not len(age):
             return
-        held = stretch.share[::-1]  # by age
-        law = np.cumsum(held)
-        risk = stretch.risk[::-1]
-        usual = _chances(risk * held)
+        held = np.array(self.settings.held_s) * SECOND_US / stretch.cohort_us
         gain = np.zeros(len(self._wealth))
-        ages = np.arange(len(law), dtype=np.float64)
-        days = (ages + 0.5) * stretch.cohort_us / DAY_US
-        moved = [ages / factor for factor in self.settings.factors]
-        moved += [ages - each * SECOND_US / stretch.cohort_us for each in self.settings.held_s]
-        for bet, other in enumerate(moved):
-            known = np.interp(other, np.append(-1.0, ages), np.append(0.0, law), left=0.0)
-            chances = _chances(risk * np.diff(known, prepend=0.0))
-            gain[bet] = np.log(chances[age] / usual[age]).sum() / stretch.dispersion
-        self._wealth = np.minimum(self._wealth * np.exp(np.minimum(gain, 690.0)), MOST)
+        expected_age = _gains(
+            stretch.risk[::-1].copy(),
+            np.cumsum(stretch.share[::-1]),
+            np.array(self.settings.factors),
+            held,
+            age,
+            gain,
+        )
+        gain = np.minimum(gain / stretch.dispersion, 690.0)
+        self._wealth = np.minimum(self._wealth * np.exp(gain), MOST)
         # Of late only, for the words: older ones fade.
-        fade = 0.98 ** len(age)
-        came = np.array([len(age), days[age].sum(), len(age) * float(days @ usual)])
-        self._seen = fade * self._seen + came
+        days, reports = stretch.cohort_us / DAY_US, len(age)
+        came = np.array([reports, (age + 0.5).sum() * days, reports * expected_age * days])
+        self._seen = 0.98**reports * self._seen + came
 
     def _level(self) -> Level:
         settings, found = self.settings, self.evidence
@@ -176,8 +175,54 @@ class LabelDelay:
         self._wealth, self._seen = arrays["wealth"].copy(), arrays["seen"].copy()
 
 
-def _chances(weight: Floats) -> Floats:
-    total = weight.sum()
-    if total <= 0.0:
-        return np.full(len(weight), 1.0 / len(weight))
-    return (1.0 - ANY_COHORT) * weight / total + ANY_COHORT / len(weight)
+@borrowing
+def _gains(risk: Any, law: Any, factors: Any, held: Any, age: Any, gain: Any) -> float:
+    """Add to `gain` (bets,) the log likelihood ratio of the reports' ages (m,), in stretches.
+
+    Args:
+        risk: (c,) sum of p of the cohort of each age.
+        law: (c,) share of all reports that come by that age.
+        factors, held: the bets.
+
+    Returns: the mean age to expect under the law, in stretches.
+    """
+    usual, mean = 0.0, 0.0
+    for each in range(len(law)):
+        chance = risk[each] * _step(law, each, 1.0, 0.0)
+        usual += chance
+        mean += chance * (each + 0.5)
+    for bet in range(len(gain)):
+        factor = factors[bet] if bet < len(factors) else 1.0
+        shift = held[bet - len(factors)] if bet >= len(factors) else 0.0
+        total = 0.0
+        for each in range(len(law)):
+            total += risk[each] * _step(law, each, factor, shift)
+        for row in range(len(age)):
+            moved = _chance(risk[age[row]] * _step(law, age[row], factor, shift), total, len(law))
+            now = _chance(risk[age[row]] * _step(law, age[row], 1.0, 0.0), usual, len(law))
+            gain[bet] += math.log(moved / now)
+    return mean / usual if usual > 0.0 else 0.0
+
+
+@borrowing
+def _step(law: Any, age: int, factor: float, held: float) -> float:
+    """Share of the reports that come at an age if delays are `factor` times as long and `held` longer."""
+    return _share_by(law, (age - held) / factor) - _share_by(law, (age - 1 - held) / factor)
+
+
+@borrowing
+def _share_by(law: Any, age: float) -> float:
+    """The law between the ages that it is given for: a straight line, from nothing at the age -1."""
+    if age <= -1.0:
+        return 0.0
+    before = math.floor(age)
+    if before >= len(law) - 1:
+        return law[len(law) - 1]
+    below = law[before] if before >= 0 else 0.0
+    return below + (age - before) * (law[before + 1] - below)
+
+
+@borrowing
+def _chance(weight: float, total: float, cohorts: int) -> float:
+    known = weight / total if total > 0.0 else 1.0 / cohorts
+    return (1.0 - ANY_COHORT) * known + ANY_COHORT / cohorts

@@ -4,11 +4,12 @@ All messages of a stretch are compared with those that should have come in it, w
 reports that the model's probabilities and the law of delays expect in that stretch, times what this place in
 the week usually brings per such report (a feed that rests at weekends is not silent then; nor are duplicates
 and reversals a flood). The statistic is the e-detector of `watch`, its cohorts being the stretches in which
-messages come, with a wide tolerance: `fewer` is silence, `more` is a flood. What is usual is not learned
-while there is an alarm.
+messages come, betting on a third, a twentieth, and on three and twenty times as many: `fewer` is silence,
+`more` is a flood. Reports of one cluster do not come together, so no dispersion is asked for. What is usual
+is not learned while there is an alarm.
 
-It cannot see: a feed that loses less than `tolerance` of its messages (`calibration` does, sooner or
-later); a silence that is shorter than what usually comes between messages; and why.
+It cannot see: a feed that loses less than half of its messages (`calibration` does, sooner or later); a
+silence that is shorter than what some twenty messages usually take; and why.
 """
 
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system.setting_checks import check_positive
-from monitoring.cohorts import Stretch
-from monitoring.e_detector import EDetectorSettings
+from monitoring.e_detector import FEWER, EDetectorSettings
 from monitoring.findings import Finding, Level
+from monitoring.stretch import Stretch
 from monitoring.watch import Marks, Watch
 from monitoring.weeks import place_in_week, places_in_week
 
@@ -30,7 +31,7 @@ MONITOR = "label_feed"
 @dataclass(frozen=True)
 class LabelFeedSettings:
     """Args:
-        detector: see `EDetectorSettings`; alternatives are further from what is usual than the tolerance.
+        detector: see `EDetectorSettings`.
         prior_reports: what each place in the week is first taken to have seen, one message a report.
         memory_weeks: for how long what was seen counts; it fades.
 
@@ -40,7 +41,7 @@ class LabelFeedSettings:
 
     detector: EDetectorSettings = field(
         default_factory=lambda: EDetectorSettings(
-            tolerance=0.5, alternatives=(1.5, 3.0, 20.0), recovery_reports=20.0
+            tolerance=0.2, alternatives=(3.0, 20.0), recovery_reports=20.0
         )
     )
     prior_reports: float = 10.0
@@ -69,6 +70,11 @@ class LabelFeed:
         self._messages = np.full(places, settings.prior_reports)
         self._expected = np.full(places, settings.prior_reports)
 
+    @property
+    def silence(self) -> Level:
+        """Whether too few messages come."""
+        return self.watch.levels[FEWER]
+
     def fold(self, stretch: Stretch) -> list[Finding]:
         """Take the next stretch; returns what has changed."""
         place = int(place_in_week(np.array([stretch.number]), stretch.cohort_us)[0])
@@ -79,7 +85,7 @@ class LabelFeed:
             stretch,
             Marks(np.repeat(now, stretch.messages), np.ones(stretch.messages)),
             Marks(now, np.array([expected])),
-            stretch.dispersion,
+            dispersion=1.0,
         )
         if Level.ALARM not in self.watch.levels:
             keep = 1.0 - 1.0 / self.settings.memory_weeks

@@ -45,42 +45,32 @@ class OpenRows:
         """(n, ...) of a column.
 
         Raises:
-            ArtefactError: a transaction is not held (any more): never another one's values.
+            ArtefactError: a transaction is not held (any more).
         """
-        if ((ordinal < self.head) | (ordinal >= self.tail)).any():
+        self.check(ordinal)
+        picked: NDArray[Any] = self._columns[name][ordinal & (self._capacity - 1)]
+        return picked
+
+    def ring(self, name: str) -> NDArray[Any]:
+        """A whole column by ring place (`ordinal & (its length - 1)`), for compiled code that walks it."""
+        return self._columns[name]
+
+    def check(self, ordinal: NDArray[np.int64]) -> None:
+        """Raise `ArtefactError` unless all transactions are held: never another one's values."""
+        if len(ordinal) and (ordinal.min() < self.head or ordinal.max() >= self.tail):
             raise ArtefactError(
                 "a label is about a transaction that was not read, or not in its place",
                 field="resolved.ordinal",
                 fix="fold the ledger from the start, or from a snapshot, each frame once",
             )
-        picked: NDArray[Any] = self._columns[name][ordinal & (self._capacity - 1)]
-        return picked
 
     def held(self, name: str, from_ordinal: int = 0) -> NDArray[Any]:
         """A column of all transactions from an ordinal on, oldest first."""
         return self.column(name, np.arange(max(from_ordinal, self.head), self.tail))
 
-    def ordinal_at(self, name: str, value: int) -> int:
-        """The first transaction whose (never decreasing) column is at least `value`; the next one if none.
-
-        >>> rows = OpenRows({"known_us": np.int64})
-        >>> rows.append({"known_us": np.array([10, 20, 20, 30])})
-        >>> rows.ordinal_at("known_us", 20), rows.ordinal_at("known_us", 31)
-        (1, 4)
-        """
-        low, high = self.head, self.tail
-        column, last = self._columns[name], self._capacity - 1
-        while low < high:
-            middle = (low + high) // 2
-            if column[middle & last] < value:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    def forget_before(self, ordinal: int) -> None:
-        """Drop the older ones."""
-        self.head = max(self.head, min(ordinal, self.tail))
+    def forget(self, count: int) -> None:
+        """Drop the oldest so many."""
+        self.head = min(self.head + count, self.tail)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""

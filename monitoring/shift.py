@@ -246,6 +246,33 @@ class Shift:
             if (self._null.clock[HOUR] + 1) * HOUR_US > now_us:
                 return findings
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical copy, for a snapshot."""
+        arrays: dict[str, NDArray[Any]] = {"learn_us": np.array(self._learn_us, np.int64)}
+        if self._bins is None and self._sample is not None:
+            sample = self._sample
+            arrays["sample.hashes"], arrays["sample.rows"] = sample.hashes, sample.rows
+            arrays["sample.kept_below"] = np.array([sample.kept_below], np.uint64)
+        elif self._bins is not None:
+            arrays["bins.deviation"] = self._bins.deviation.copy()
+        for prefix, state in (("hours", self._hours), ("null", self._null)):
+            arrays |= {f"{prefix}.{n}": array.copy() for n, array in state._asdict().items()}
+        return arrays
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take a snapshot's state."""
+        from_us, to_us = arrays["learn_us"].tolist()
+        self._learn_us = from_us, to_us
+        for prefix, state in (("hours", self._hours), ("null", self._null)):
+            for name, array in state._asdict().items():
+                array[:] = arrays[f"{prefix}.{name}"]
+        if "bins.deviation" in arrays:
+            deviation = arrays["bins.deviation"].copy()
+            self._bins, self._sample = Bins(self._hours.edges.copy(), deviation), None
+        elif self._sample is not None:
+            self._sample.hashes, self._sample.rows = arrays["sample.hashes"], arrays["sample.rows"]
+            self._sample.kept_below = int(arrays["sample.kept_below"][0])
+
     def _finding(self, found: list[float]) -> Finding:
         hour, test, level, psi, by_chance, distance, log_e, threshold, rows, past = found
         subject = self.subjects[int(test) % len(self.subjects)]

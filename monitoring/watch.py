@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system.events import DAY_US
-from monitoring.cohorts import Stretch
 from monitoring.e_detector import FEWER, MORE, EDetector, EDetectorSettings
 from monitoring.findings import Finding, Level
+from monitoring.stretch import Stretch
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

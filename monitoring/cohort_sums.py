@@ -1,0 +1,84 @@
+"""The sums of `cohorts`, compiled: row by row in a fixed order, so that any cutting gives the same bits."""
+
+import math
+from dataclasses import fields
+from typing import Any
+
+from fraud_system.events import Action, Resolution
+from monitoring.compiled import borrowing
+from monitoring.stretch import Matured as MaturedSums
+
+APPROVE = int(Action.APPROVE)
+FRAUD, MATURED = int(Resolution.FRAUD), int(Resolution.MATURED)
+# Places in the sums of a cohort: rows, sum of p, of p x mark; then `Expected` without its rows.
+COHORT_SUMS = 8
+MATURED_SUMS = len(fields(MaturedSums))
+LEAST_CHANCE = 1e-15  # log losses are finite
+
+
+@borrowing
+def add_transactions(sums: Any, probability: Any, amount: Any, action: Any, cut_off: float) -> None:
+    """Add transactions (n,) to the sums (COHORT_SUMS,) of their cohort."""
+    for row in range(len(probability)):
+        flagged = 1.0 if action[row] != APPROVE else 0.0
+        sums[0] += 1.0
+        sums[3] += flagged
+        chance = probability[row]
+        if not math.isfinite(chance):
+            continue
+        sums[1] += chance
+        sums[4] += chance
+        sums[5] += chance * flagged
+        sums[6] += chance * amount[row]
+        sums[7] += chance * amount[row] * flagged
+        mark = min(amount[row] / cut_off, 1.0)
+        if mark == mark:  # there is a cut-off by now
+            sums[2] += chance * mark
+
+
+@borrowing
+def add_matured(
+    sums: Any,
+    cohort_us: int,
+    ordinal: Any,
+    resolution: Any,
+    happened_us: Any,
+    expected_seq: Any,
+    seq: Any,
+    amount: Any,
+    action: Any,
+    model: Any,
+    heuristic: Any,
+    constant: Any,
+) -> bool:
+    """Add what was resolved (n,) for the first time to the sums (cohorts, MATURED_SUMS) of each one's cohort.
+
+    From `seq` on the columns are rings of the open transactions; False if one is not in its place.
+    """
+    last = len(seq) - 1
+    for row in range(len(ordinal)):
+        at, fraud = ordinal[row] & last, resolution[row] == FRAUD
+        if seq[at] != expected_seq[row]:
+            return False
+        if not (fraud or resolution[row] == MATURED) or not math.isfinite(model[at]):
+            continue
+        into = sums[happened_us[row] // cohort_us % len(sums)]
+        flagged = 1.0 if action[at] != APPROVE else 0.0
+        if fraud:
+            into[1] += 1.0
+            into[3] += flagged
+            into[4] += amount[at]
+            into[5] += amount[at] * flagged
+        else:
+            into[0] += 1.0
+            into[2] += flagged
+        into[6] += _log_loss(model[at], fraud)
+        into[7] += _log_loss(heuristic[at], fraud)
+        into[8] += _log_loss(constant[at], fraud)
+    return True
+
+
+@borrowing
+def _log_loss(chance: float, is_fraud: bool) -> float:
+    right = chance if is_fraud else 1.0 - chance
+    return -math.log(max(right, LEAST_CHANCE))

@@ -1,0 +1,260 @@
+"""Is what is served still sane? Faults that need no statistics and no labels.
+
+- *scores*: of every `block_rows` transactions in a row, the share whose model probability is no number; and
+  whether all that are numbers are the same one, as after weights of zero.
+- *weights*: of every publication, the largest size of a weight, on standardised features; whether all are
+  numbers; and whether, from `settled_versions` on, they point against those before (the cosine of both;
+  weights with flipped signs have -1).
+- *staleness*: seconds, and resolved labels, since the weights in force were adopted.
+- *latency*: where summaries are given, the share of time above the budget.
+
+Units: shares, weights, seconds, labels, microseconds. Findings come with the transaction that ends a
+block, with the publication, at the end of a stretch, and with a summary.
+
+It cannot see: scores that are wrong but vary; weights that are wrong but of a usual size and direction.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_system.errors import ConfigError
+from fraud_system.events import SECOND_US, Frame, Table
+from fraud_system.setting_checks import check_positive
+from monitoring.compiled import borrowing
+from monitoring.findings import Finding, Level
+from monitoring.stretch import Stretch
+
+Floats = NDArray[np.float64]
+MONITOR = "sanity"
+NOT_NUMBERS, CONSTANT, SIZE, DIRECTION = (
+    "scores that are no numbers",
+    "scores all the same",
+    "size of weights",
+    "direction of weights",
+)
+STALE_S, STALE_LABELS, LATENCY = "age of weights", "labels not learned", "latency"
+ROWS, BAD, LOWEST, HIGHEST = range(4)  # places in the block
+NEVER_US = -1
+
+
+@dataclass(frozen=True)
+class SanitySettings:
+    """Args:
+        block_rows: transactions in a block.
+        not_numbers_warning, not_numbers_alarm: share of a block.
+        least_spread: of the probabilities of a block, largest less smallest.
+        weight_warning, weight_alarm: of the size of a weight on standardised features.
+        settled_versions: publications before which directions are not compared.
+        direction_warning, direction_alarm: of the cosine of weights and those before.
+        stale_warning_s, stale_alarm_s: since the weights were adopted, seconds.
+        stale_warning_labels, stale_alarm_labels: resolved since.
+        latency_budget_us: of the 99 % quantile of answers.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    block_rows: int = 500
+    not_numbers_warning: float = 0.002
+    not_numbers_alarm: float = 0.05
+    least_spread: float = 1e-9
+    weight_warning: float = 30.0
+    weight_alarm: float = 100.0
+    settled_versions: int = 30
+    direction_warning: float = 0.5
+    direction_alarm: float = 0.2
+    stale_warning_s: float = 2 * 86_400.0
+    stale_alarm_s: float = 7 * 86_400.0
+    stale_warning_labels: int = 10_000
+    stale_alarm_labels: int = 50_000
+    latency_budget_us: float = 100_000.0
+
+    def __post_init__(self) -> None:
+        check_positive("sanity", **asdict(self))
+        for name in ("not_numbers", "weight", "stale"):
+            units = ("_s", "_labels") if name == "stale" else ("",)
+            for unit in units:
+                warning, alarm = (getattr(self, f"{name}_{w}{unit}") for w in ("warning", "alarm"))
+                if warning > alarm:
+                    raise ConfigError(
+                        "must not exceed that of the alarm", field=f"sanity.{name}_warning{unit}"
+                    )
+        if self.direction_warning < self.direction_alarm:
+            raise ConfigError(
+                "must not be below that of the alarm", field="sanity.direction_warning"
+            )
+
+
+@dataclass(frozen=True)
+class LatencySummary:
+    """What the service measured of its own answers in one stretch of time.
+
+    Args:
+        seq: of the last event it had recorded.
+        known_time_us: when it was made.
+        requests: answered.
+        p99_us: 99 % of them within this.
+    """
+
+    seq: int
+    known_time_us: int
+    requests: int
+    p99_us: float
+
+
+class Sanity:
+    """The fold over frames, stretches and latency summaries.
+
+    Args:
+        settings: see `SanitySettings`.
+    """
+
+    def __init__(self, settings: SanitySettings) -> None:
+        self.settings = settings
+        subjects = (NOT_NUMBERS, CONSTANT, SIZE, DIRECTION, STALE_S, STALE_LABELS, LATENCY)
+        self.levels = dict.fromkeys(subjects, Level.OK)
+        self._block = _empty_block()
+        self._weight = np.zeros(0)
+        self._published_us = NEVER_US
+        self._labels_since = 0
+
+    def fold(self, frame: Frame) -> list[Finding]:
+        """Take the next frame; returns what has changed."""
+        findings: list[Finding] = []
+        if "published" in frame.tables:
+            findings += self._publication(frame.tables["published"], frame.known_time_us)
+        if "decision" in frame.tables:
+            findings += self._scores(frame.tables["transaction"], frame.tables["decision"])
+        return findings
+
+    def fold_stretch(self, stretch: Stretch) -> list[Finding]:
+        """At the end of a stretch: are the weights stale?"""
+        if self._published_us == NEVER_US:
+            return []
+        self._labels_since += stretch.resolved
+        settings, ends = self.settings, (stretch.seq, stretch.end_us)
+        age_s = (stretch.end_us - self._published_us) / SECOND_US
+        limits = settings.stale_warning_s, settings.stale_alarm_s
+        words = f"weights in force for {age_s / 3_600:.1f} hours"
+        findings = self._above(STALE_S, age_s, *limits, *ends, words)
+        labels = self._labels_since
+        limits = settings.stale_warning_labels, settings.stale_alarm_labels
+        words = f"{labels:,} labels resolved since the weights in force were adopted"
+        return findings + self._above(STALE_LABELS, float(labels), *limits, *ends, words)
+
+    def fold_latency(self, summary: LatencySummary) -> list[Finding]:
+        """Take a summary; above the budget is a warning, above twice the budget an alarm."""
+        budget = self.settings.latency_budget_us
+        words = f"99 % of {summary.requests:,} answers within {summary.p99_us / 1_000:.1f} ms"
+        ends = summary.seq, summary.known_time_us
+        return self._above(LATENCY, summary.p99_us, budget, 2.0 * budget, *ends, words)
+
+    def _scores(self, transactions: Table, decisions: Table) -> list[Finding]:
+        findings: list[Finding] = []
+        probability = decisions["probability_model"]
+        settings, row = self.settings, 0
+        while True:
+            row = _add_block(self._block, probability, row, settings.block_rows)
+            if self._block[ROWS] < settings.block_rows:
+                return findings
+            ends = int(transactions["seq"][row - 1]), int(transactions["known_time_us"][row - 1])
+            rows, bad, low, high = self._block.tolist()
+            self._block = _empty_block()
+            words = f"{bad:.0f} of the last {rows:.0f} transactions had no probability of the model"
+            limits = settings.not_numbers_warning, settings.not_numbers_alarm
+            findings += self._above(NOT_NUMBERS, bad / rows, *limits, *ends, words)
+            spread = high - low if bad < rows else math.inf
+            level = Level.ALARM if spread < settings.least_spread else Level.OK
+            words = (
+                f"the probabilities of {rows - bad:.0f} transactions lie in {low:.6g} .. {high:.6g}"
+            )
+            findings += self._change(CONSTANT, level, spread, settings.least_spread, *ends, words)
+
+    def _publication(self, table: Table, known_us: int) -> list[Finding]:
+        self._published_us, self._labels_since = known_us, 0
+        seq, settings = int(table["seq"][0]), self.settings
+        weight = np.concatenate([table["weight"][0], table["intercept"][0]])
+        size = float(np.abs(weight).max()) if np.isfinite(weight).all() else math.inf
+        limits = settings.weight_warning, settings.weight_alarm
+        words = f"the largest weight is {size:.3g}"
+        findings = self._above(SIZE, size, *limits, seq, known_us, words)
+        before, self._weight = self._weight, weight
+        # The intercept is left out: it is the fraud rate, and outweighs all others.
+        now, then = weight[:-1], before[:-1]
+        lengths = float(np.linalg.norm(now)) * float(np.linalg.norm(then)) if len(then) else 0.0
+        if int(table["version"][0]) < settings.settled_versions or not math.isfinite(lengths):
+            return findings
+        cosine = float(now @ then) / lengths if lengths > 0.0 else 0.0
+        level = Level.OK
+        if cosine < settings.direction_alarm:
+            level = Level.ALARM
+        elif cosine < settings.direction_warning:
+            level = Level.WARNING
+        limit = settings.direction_alarm if level == Level.ALARM else settings.direction_warning
+        words = f"the cosine of the weights and those before is {cosine:.2f}"
+        return findings + self._change(DIRECTION, level, cosine, limit, seq, known_us, words)
+
+    def _above(
+        self,
+        subject: str,
+        value: float,
+        warning: float,
+        alarm: float,
+        seq: int,
+        us: int,
+        words: str,
+    ) -> list[Finding]:
+        level = Level.OK
+        if value >= warning:
+            level = Level.ALARM if value >= alarm else Level.WARNING
+        limit = alarm if level == Level.ALARM else warning
+        return self._change(subject, level, value, limit, seq, us, words)
+
+    def _change(
+        self, subject: str, level: Level, value: float, limit: float, seq: int, us: int, words: str
+    ) -> list[Finding]:
+        if level == self.levels[subject]:
+            return []
+        self.levels[subject] = level
+        threshold = limit if level != Level.OK else math.nan
+        return [Finding(MONITOR, subject, level, value, threshold, seq, us, words)]
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """A canonical copy, for a snapshot."""
+        return {
+            "levels": np.array(list(self.levels.values()), np.int64),
+            "block": self._block.copy(),
+            "weight": self._weight.copy(),
+            "published": np.array([self._published_us, self._labels_since], np.int64),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take a snapshot's state."""
+        levels = [Level(each) for each in arrays["levels"].tolist()]
+        self.levels = dict(zip(self.levels, levels, strict=True))
+        self._block, self._weight = arrays["block"].copy(), arrays["weight"].copy()
+        self._published_us, self._labels_since = arrays["published"].tolist()
+
+
+def _empty_block() -> Floats:
+    return np.array([0.0, 0.0, math.inf, -math.inf])
+
+
+@borrowing
+def _add_block(block: Any, probability: Any, start: int, size: int) -> int:
+    """Add rows from `start` until the block holds `size`; returns the first row that is not in it."""
+    row = start
+    while row < len(probability) and block[ROWS] < size:
+        value = probability[row]
+        block[ROWS] += 1.0
+        if math.isfinite(value):
+            block[LOWEST] = min(block[LOWEST], value)
+            block[HIGHEST] = max(block[HIGHEST], value)
+        else:
+            block[BAD] += 1.0
+        row += 1
+    return row
