@@ -7,12 +7,19 @@ python -m serving api-key ...      add, list or revoke keys
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from fraud_system.errors import FraudSystemError
 from serving.configuration import Configuration
+from serving.workers.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from serving.service import Service
 
 
 def main(arguments: list[str]) -> None:
@@ -30,8 +37,15 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"error: {error}")
 
 
-def serve(configuration: Configuration) -> None:
-    """Run until SIGTERM or SIGINT; what was accepted is answered first."""
+def serve(configuration: Configuration, supervised: Callable[..., Supervisor] = Supervisor) -> None:
+    """Run until SIGTERM or SIGINT; what was accepted is answered first.
+
+    Args:
+        configuration, supervised: see `Service`.
+
+    Raises:
+        FraudSystemError: it cannot start.
+    """
     # Here, so that keys can be managed without loading the engine.
     from serving.app import make_app
     from serving.listener import uvicorn_config
@@ -41,11 +55,17 @@ def serve(configuration: Configuration) -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
-    server = uvicorn.Server(uvicorn_config(make_app(configuration), configuration))
+    app = make_app(configuration, supervised)
+    service: Service = app.app.state.service
+    service.open()
+    server = uvicorn.Server(uvicorn_config(app, configuration))
+    service.when_failed = partial(setattr, server, "should_exit", True)
     for wanted in (signal.SIGTERM, signal.SIGINT):
         # uvicorn, which obeys them while it runs, raises them once more when everything has been answered.
         signal.signal(wanted, _leave)
     server.run()
+    if service.failed:
+        raise service.failed
     if not server.started:
         sys.exit(1)
 

@@ -5,7 +5,7 @@ ASGI endpoints behind its router, because checking and encoding a second time co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,6 +24,7 @@ from serving.problems import Problem
 from serving.security_headers import API_HEADERS
 from serving.service import Service
 from serving.state import metrics_text
+from serving.workers.supervisor import Supervisor
 
 OFTEN = ("/v1/score", "/v1/score/batch", "/v1/labels")
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
@@ -56,13 +57,18 @@ class Shortcut:
         await (found or self.app)(scope, receive, send)
 
 
-def make_app(configuration: Configuration) -> Shortcut:
+def make_app(
+    configuration: Configuration, supervised: Callable[..., Supervisor] = Supervisor
+) -> Shortcut:
     """The application of one scorer; its state is `app.state.service` of the FastAPI application in it.
+
+    Args:
+        configuration, supervised: see `Service`.
 
     Raises:
         ConfigError: schema, settings and ledger do not fit.
     """
-    service = Service(configuration)
+    service = Service(configuration, supervised=supervised)
     keys = configuration.api_keys_file
     door: Door = Everyone() if keys is None else ApiKeys(keys)
     routes = _routes(service, door)

@@ -35,7 +35,7 @@ from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
 from serving.workers.messages import Message, WeightsProposed
 from serving.workers.standard import learner, snapshotter
-from serving.workers.supervisor import Supervisor, WorkerStatus
+from serving.workers.supervisor import OnMessage, Supervisor, WorkerSpec, WorkerStatus
 
 LOGGER = logging.getLogger(__name__)
 TICK_EVERY_S = 10.0
@@ -49,12 +49,14 @@ class Service:
     Args:
         configuration: see there.
         observe: is shown the frames of each commit, once they are durable.
+        supervised: how workers are run and heard; they are processes of their own.
     """
 
     def __init__(
         self,
         configuration: Configuration,
         observe: Callable[[Sequence[Frame]], None] = lambda frames: None,
+        supervised: Callable[[Sequence[WorkerSpec], OnMessage], Supervisor] = Supervisor,
     ) -> None:
         self.configuration = configuration
         self.telemetry = Telemetry()
@@ -64,7 +66,8 @@ class Service:
         )
         self.columns = TransactionColumns(self.system.schema)
         self.failed: Exception | None = None
-        self._observe = observe
+        self.when_failed: Callable[[], None] = lambda: None
+        self._observe, self._supervised = observe, supervised
         self._ledger: Ledger | None = None
         self._reader: Ledger | None = None
         self._task: EngineTask | None = None
@@ -104,21 +107,23 @@ class Service:
         return self._supervisor.status() if self._supervisor else {}
 
     def open(self) -> None:
-        """Take the ledger.
+        """Take the ledger, if it was not taken yet.
 
         Raises:
             LedgerError: another process has it, or the disk refuses.
         """
-        self._ledger = SqliteLedger(self.system.ledger_file)
+        self._ledger = self._ledger or SqliteLedger(self.system.ledger_file)
 
     async def start(self) -> None:
-        """Make everything ready, in the background of an open port; `failed` tells if that cannot be."""
+        """Make everything ready, in the background of an open port.
+
+        If that cannot be, `failed` tells why, and `when_failed` is called.
+        """
         try:
             await self._start()
         except Exception as error:
             self.failed = error
-            LOGGER.exception("cannot start")
-            raise
+            self.when_failed()
 
     async def stop(self) -> None:
         """Answer what was accepted, then give everything back."""
@@ -164,7 +169,7 @@ class Service:
         )
         arguments = self.system.ledger_file, self.system.settings_file
         every = self.configuration.snapshot_every_events
-        self._supervisor = Supervisor(
+        self._supervisor = self._supervised(
             [
                 learner(*arguments, snapshot_every_events=every),
                 snapshotter(*arguments, snapshot_every_events=every),
@@ -186,10 +191,12 @@ class Service:
         """Weights that the learner proposes; where they are recorded is their adoption."""
         if isinstance(message, WeightsProposed):
             publication = message.publication
+            if publication.version <= self.task.engine.weights_version:
+                return  # a learner that has just started offers what it has
             try:
                 await self.task.waiting.change(lambda engine: engine.adopt(publication))
             except FraudSystemError as error:
-                # Not newer than those in force, or the ledger cannot be written: the next ones will do.
+                # A champion came first, or the ledger cannot be written: the next ones will do.
                 self.telemetry.failed(error)
                 LOGGER.warning("weights version %s not adopted: %s", publication.version, error)
 

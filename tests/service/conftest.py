@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from running import Running, running_service
+from warm_parent import WarmParent, warm_parent
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """
     with running_service(tmp_path_factory.mktemp("service"), clock="traffic") as running:
         yield running.wait_until_ready()
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmParent]:
+    """Quick starts, for tests that kill and restart: `running_service(folder, warm.start)`."""
+    with warm_parent() as parent:
+        yield parent

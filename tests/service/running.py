@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import httpx
 
@@ -27,6 +27,37 @@ ROOT = Path(__file__).parents[2]
 GUARD_S = 180.0
 Found = TypeVar("Found")
 _LISTENS = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
+
+
+class Process(Protocol):
+    """What is needed of `subprocess.Popen`."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float, /) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+Start = Callable[[dict[str, str], Path], Process]
+
+
+def whole(environment: dict[str, str], log_file: Path) -> Process:
+    """`python -m serving`, and its workers."""
+    with log_file.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "serving"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
 
 @dataclass
@@ -39,13 +70,15 @@ class Running:
         log_file: what it wrote to stdout and stderr.
     """
 
-    process: "subprocess.Popen[bytes]"
+    process: Process
     ledger_file: Path
     log_file: Path
 
     @property
     def log(self) -> str:
         """What it has written so far."""
+        if not self.log_file.exists():
+            return ""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     @cached_property
@@ -92,11 +125,12 @@ class Running:
 
 
 @contextmanager
-def running_service(folder: Path, **variables: object) -> Iterator[Running]:
+def running_service(folder: Path, start: Start = whole, **variables: object) -> Iterator[Running]:
     """Start the service, which need not be ready yet; at the end it is killed if it still runs.
 
     Args:
         folder: for its log and, unless `ledger_file` says otherwise, its ledger.
+        start: how; `warm_parent.WarmParent.start` is quicker.
         variables: of the configuration, such as `clock="traffic"`; `demo` is on.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,20 +138,11 @@ def running_service(folder: Path, **variables: object) -> Iterator[Running]:
     environment = {name: value for name, value in os.environ.items() if name[:6] != "FRAUD_"}
     environment |= {f"FRAUD_{name.upper()}": str(value) for name, value in variables.items()}
     log_file = folder / f"service-{len(list(folder.glob('service-*.log')))}.log"
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "serving"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    service = Running(process, Path(str(variables["ledger_file"])), log_file)
+    service = Running(start(environment, log_file), Path(str(variables["ledger_file"])), log_file)
     try:
         yield service
     finally:
-        if process.poll() is None:
+        if service.process.poll() is None:
             service.kill()
         if "client" in vars(service):
             service.client.close()

@@ -1,0 +1,159 @@
+"""Starts of the whole service in tens of milliseconds instead of seconds, for tests that need many.
+
+A start costs seconds because of imports and compiled code. So a parent process loads both once, starts no
+thread and no event loop, and forks: the child then does all that `python -m serving` does, from reading its
+variables on. But for one thing: learner and snapshotter, which would have to be imported again, run their
+production rounds in threads of the child instead of processes.
+
+The parent is told on stdin what to start, one child at a time, and says on stdout `pid <number>` and, when
+that has ended, `ended <exit code>`.
+"""
+
+import gc
+import json
+import os
+import resource
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+NOBODY = 65_534
+
+
+class Forked:
+    """A child of the parent; what `running.Running` needs of `subprocess.Popen`."""
+
+    def __init__(self, parent: "subprocess.Popen[str]") -> None:
+        self._parent = parent
+        self.pid = int(self._said("pid"))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        assert self._parent.stdout is not None
+        if self.returncode is None and select.select([self._parent.stdout], [], [], 0)[0]:
+            self.returncode = int(self._said("ended"))
+        return self.returncode
+
+    def wait(self, timeout_s: float) -> int:
+        assert self._parent.stdout is not None
+        if self.returncode is None:
+            assert select.select([self._parent.stdout], [], [], timeout_s)[0], "it does not end"
+        code = self.poll()
+        assert code is not None
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(9)
+
+    def _said(self, word: str) -> str:
+        """One line; nothing is said before what it answers, so none is ever waiting in a buffer."""
+        assert self._parent.stdout is not None
+        said, _, value = self._parent.stdout.readline().partition(" ")
+        assert said == word, f"the parent said {said!r}"
+        return value
+
+
+class WarmParent:
+    """The test's side of the parent; see `warm_parent`."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def start(self, environment: dict[str, str], log_file: Path, as_nobody: bool = False) -> Forked:
+        """Fork a service; the one before has ended."""
+        assert self._process.stdin is not None
+        order = {"environment": environment, "log": str(log_file), "as_nobody": as_nobody}
+        print(json.dumps(order), file=self._process.stdin, flush=True)
+        return Forked(self._process)
+
+
+@contextmanager
+def warm_parent() -> Iterator[WarmParent]:
+    """A parent; it ends at the end, and with it what it has started."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, __file__],
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "warm\n"
+        yield WarmParent(process)
+        process.stdin.close()
+        process.wait(60)
+
+
+def _parent() -> None:
+    import serving.app
+    import serving.listener
+    import serving.service
+    from pipelines.system_settings import read_schema, settings_of
+    from serving.system import DEMO_SCHEMA
+
+    assert serving.app
+    assert serving.listener
+    serving.service._load_code(settings_of(read_schema(DEMO_SCHEMA), DEMO_SCHEMA.parent))
+    gc.collect()
+    gc.freeze()  # or each child's collector would copy every page of it
+    print("warm", flush=True)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _child(json.loads(line))
+        print("pid", pid, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print("ended", os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _child(order: dict[str, Any]) -> None:
+    """Become the service; never returns."""
+    code = 1
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for here, descriptor in ((nothing, 0), (log, 1), (log, 2)):
+            os.dup2(here, descriptor)
+        os.environ.clear()
+        os.environ.update(order["environment"])
+        if order["as_nobody"] and os.geteuid() == 0:
+            os.setresuid(NOBODY, NOBODY, 0)
+        code = _serve()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _serve() -> int:
+    """`python -m serving`; its exit code."""
+    from workers_in_threads import WorkersInThreads
+
+    from fraud_system.errors import FraudSystemError
+    from serving.__main__ import serve
+    from serving.configuration import Configuration
+
+    try:
+        serve(Configuration(), WorkersInThreads)
+    except FraudSystemError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as left:
+        return int(left.code or 0)
+    return 0
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _parent()
