@@ -1,7 +1,8 @@
-"""`python -m serving`: run the scorer, or manage its API keys.
+"""`python -m serving`: run the scorer, manage its API keys, look after its ledger.
 
 python -m serving                  the scorer, set by FRAUD_... variables
 python -m serving api-key ...      add, list or revoke keys
+python -m serving backup ...       also restore, archive, verify: see `operations.commands`
 """
 
 import logging
@@ -21,6 +22,8 @@ from serving.workers.supervisor import Supervisor
 if TYPE_CHECKING:
     from serving.service import Service
 
+OPERATIONS = ("backup", "restore", "archive", "verify")
+
 
 def main(arguments: list[str]) -> None:
     """Run a command; an error ends it in one line."""
@@ -29,6 +32,10 @@ def main(arguments: list[str]) -> None:
             from serving.api_key_command import main as manage_keys
 
             sys.exit(manage_keys(arguments[1:]))
+        elif arguments[:1] and arguments[0] in OPERATIONS:
+            from serving.operations.commands import main as look_after
+
+            sys.exit(look_after(arguments))
         elif arguments:
             sys.exit(f"error: unknown command {arguments[0]!r}; see serving/__main__.py")
         else:
