@@ -62,7 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Bound the number of connections and the wait for the first request."""
-        self._polite = PoliteTransport(transport, self.loop, self.limits, self._unread)
+        self._polite = PoliteTransport(transport, self.loop, self.limits, self._hear_no_more)
         super().connection_made(self._polite)
         beyond = len(self.connections) - self.limits.max_connections
         if beyond > _SPARE_CONNECTIONS:
@@ -90,23 +90,10 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = False
         return True
 
-    def shutdown(self) -> None:
-        """The server ends: a busy connection is closed after its answers, another one now."""
-        if self._busy():
-            self.cycle.keep_alive = False
-        elif not self._polite.is_closing():
-            self._deaf = self._in_head = self._in_body = False
-            self._polite.close()
-
     def pause_writing(self) -> None:
         """The client does not take its answer."""
         super().pause_writing()
         self._polite.expect_progress()
-
-    def resume_writing(self) -> None:
-        """It does."""
-        super().resume_writing()
-        self._polite.progress()
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing came after the last answer."""
@@ -166,6 +153,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             version = self.parser.get_http_version()
             method = self.parser.get_method()
+            if method == b"CONNECT":
+                self._stop(_no_http())
             self._plain_head = head_without_upgrade(method, self.url, version, self.headers)
             return
         super().on_headers_complete()
@@ -202,17 +191,23 @@ class HttpProtocol(HttpToolsProtocol):
         last = not self.pipeline
         super().on_response_complete()
         if last and not self.transport.is_closing():
+            self._cancel_head_timer()
             if self._refusal is not None:
                 self._answer(self._refusal)
             elif self._in_body:  # answered before it was read: what follows is not the next request
                 self.transport.close()
+            elif self._in_head:
+                self._await_head()
 
     def _busy(self) -> bool:
         cycle = self._running
         return cycle is not None and not cycle.response_complete and not cycle.disconnected
 
-    def _unread(self) -> bool:
-        return self._deaf or self._in_head or self._in_body
+    def _hear_no_more(self) -> bool:
+        """The connection ends; whether bytes of the client may be unread."""
+        unread = self._deaf or self._in_head or self._in_body
+        self._deaf = True
+        return unread
 
     def _disconnect(self, cycle: RequestResponseCycle) -> None:
         """A request will not be complete, or its answer cannot be sent: who waits for either is told."""
@@ -227,8 +222,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self.pipeline:
                 self.pipeline.popleft()  # the newest, not yet begun
             elif self.cycle.response_started:
-                self.cycle.keep_alive = False
-                return
+                return  # another answer is on its way, and the connection ends after it
             else:
                 self._disconnect(self.cycle)
         self._in_head = self._in_body = False
@@ -258,9 +252,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _slow_head(self) -> None:
         self._head_timer = None
-        if self.flow.read_paused:  # by the requests before it: it had no chance
-            self._await_head()
-        elif self._in_head:
+        if self._busy():
+            return  # with the requests before it: its time begins after them
+        if self._in_head:
             problem = f"the headers were not complete after {self.limits.header_timeout_s:g} s"
             self._refuse(Problem(408, problem, fix="send them at once"))
         else:
@@ -272,14 +266,12 @@ class HttpProtocol(HttpToolsProtocol):
         refusal = refusal_of_head(
             self.url,
             self.headers,
-            self.parser.get_http_version(),
+            self.parser.get_http_version,
             limits,
             known_to_be_short=begun_here and self._segment_bytes <= limits.max_header_bytes,
         )
         if refusal is not None:
             self._stop(refusal)
-        if self.parser.get_method() == b"CONNECT":
-            self._stop(_no_http())
         if len(self.pipeline) >= limits.max_pipelined:
             self._stop(_too_many("requests were sent without waiting for answers"))
 

@@ -4,14 +4,16 @@ Closing a socket while bytes of the client are unread makes the operating system
 answer on its way may be lost: a client that is still sending a body of 10 MB would see a broken connection
 instead of a 413. So after such an answer only the sending side is closed; what still comes is read and
 dropped, up to a time and a number of bytes (nginx calls it a lingering close). The other way round, a client
-that does not take its answer is cut off after a time.
+that takes nothing of its answer for a time is cut off, as is one that is not done after thirty such times.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from serving.http_limits import HttpLimits
+
+_MOST_PERIODS: Final = 30
 
 
 class PoliteTransport(asyncio.Transport):
@@ -21,7 +23,7 @@ class PoliteTransport(asyncio.Transport):
         wire: the loop's transport.
         loop: for timers.
         limits: of time and bytes.
-        unread: whether bytes of the client may be unread when the connection is closed.
+        hear_no_more: told that the connection ends, says whether bytes of the client may be unread.
     """
 
     def __init__(
@@ -29,16 +31,18 @@ class PoliteTransport(asyncio.Transport):
         wire: asyncio.Transport,
         loop: asyncio.AbstractEventLoop,
         limits: HttpLimits,
-        unread: Callable[[], bool],
+        hear_no_more: Callable[[], bool],
     ) -> None:
         super().__init__()
         self._wire = wire
         self._loop = loop
         self._limits = limits
-        self._unread = unread
+        self._hear_no_more = hear_no_more
         self._closing = False
         self._dropped_bytes = 0
-        self._cut_off: asyncio.TimerHandle | None = None
+        self._untaken_bytes = 0  # of the answer, when it was last looked at
+        self._periods = 0
+        self._timer: asyncio.TimerHandle | None = None
         self.write = wire.write  # type: ignore[method-assign]  # without a detour: it is on every answer's way
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -67,13 +71,13 @@ class PoliteTransport(asyncio.Transport):
             return
         self._closing = True
         self._stop_timer()
-        if self._unread() and self._wire.can_write_eof():
+        if self._hear_no_more() and self._wire.can_write_eof():
             self._wire.write_eof()
             self._wire.resume_reading()
-            self._cut_off = self._loop.call_later(self._limits.linger_timeout_s, self._wire.abort)
+            self._timer = self._loop.call_later(self._limits.linger_timeout_s, self._wire.abort)
             return
         if self._wire.get_write_buffer_size():
-            self._cut_off = self._loop.call_later(self._limits.write_timeout_s, self._wire.abort)
+            self.expect_progress()
         self._wire.close()
 
     def drop(self, length: int) -> None:
@@ -83,21 +87,30 @@ class PoliteTransport(asyncio.Transport):
             self._wire.abort()
 
     def expect_progress(self) -> None:
-        """The client takes nothing of its answer: it has a time to begin."""
-        if self._cut_off is None:
-            self._cut_off = self._loop.call_later(self._limits.write_timeout_s, self._wire.abort)
-
-    def progress(self) -> None:
-        """It has begun."""
-        if not self._closing:
-            self._stop_timer()
+        """The client has not taken all of its answer: from now on it must take some of it in each period."""
+        self._untaken_bytes = self._wire.get_write_buffer_size()
+        self._periods = 0
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._limits.write_timeout_s, self._look)
 
     def lost(self) -> None:
         """The connection is gone."""
         self._closing = True
         self._stop_timer()
 
+    def _look(self) -> None:
+        self._timer = None
+        untaken_bytes = self._wire.get_write_buffer_size()
+        if not untaken_bytes:
+            return
+        self._periods += 1
+        if untaken_bytes >= self._untaken_bytes or self._periods >= _MOST_PERIODS:
+            self._wire.abort()
+            return
+        self._untaken_bytes = untaken_bytes
+        self._timer = self._loop.call_later(self._limits.write_timeout_s, self._look)
+
     def _stop_timer(self) -> None:
-        if self._cut_off is not None:
-            self._cut_off.cancel()
-            self._cut_off = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -18,7 +18,7 @@ import uvicorn
 from serving.http_limits import HttpLimits
 from serving.http_protocol import http_protocol
 from serving.problems import Problem, send_problem
-from serving.request_body import BodyBudget, read_body
+from serving.request_body import BODY_IS_COMPLETE, BodyBudget, read_body
 
 GUARD_S = 20.0
 MAX_BODY_BYTES = 10_000
@@ -39,13 +39,13 @@ class Answer(NamedTuple):
 
 @dataclass
 class Application:
-    """Answers /body with its length, /headers with them, /wait after /go, /large with much, others with
-    their path."""
+    """Answers /body with its length, /headers with them, /mark with what the scope says of the body, /wait
+    after /go, /stream until then, /large with much, others with their path."""
 
     body_timeout_s: float = 0.3
     budget: BodyBudget = field(default_factory=lambda: BodyBudget(1 << 20))
     seen: list[str] = field(default_factory=list)
-    _go: asyncio.Event | None = None
+    _go: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI."""
@@ -54,8 +54,6 @@ class Application:
                 message = await receive()
                 await send({"type": message["type"] + ".complete"})
             return
-        if self._go is None:
-            self._go = asyncio.Event()
         path = scope["path"]
         self.seen.append(path)
         try:
@@ -68,9 +66,14 @@ class Application:
             elif path == "/headers":
                 await read_body(scope, receive, MAX_BODY_BYTES, self.body_timeout_s)
                 text = b"\n".join(b": ".join(header) for header in scope["headers"])
+            elif path == "/mark":
+                text = b"complete" if BODY_IS_COMPLETE in scope else b"incomplete"
             elif path == "/wait":
                 await self._go.wait()
                 text = b"waited"
+            elif path == "/stream":
+                await self._stream(receive, send)
+                return
             elif path == "/go":
                 self._go.set()
                 text = b"gone"
@@ -84,6 +87,25 @@ class Application:
         headers = [(b"content-length", b"%d" % len(text))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": text})
+
+    async def _stream(self, receive: Any, send: Any) -> None:
+        """One letter at a time, until /go or until the client is gone."""
+        headers = [(b"content-length", b"1000000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        gone = asyncio.ensure_future(_gone(receive))
+        left = 1_000_000
+        while not gone.done() and not self._go.is_set():
+            left -= 1
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            await asyncio.sleep(0.005)
+        gone.cancel()
+        self.seen.append("/stream has ended")
+        await send({"type": "http.response.body", "body": b"x" * left})
+
+
+async def _gone(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 @dataclass

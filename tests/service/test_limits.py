@@ -5,6 +5,7 @@ import itertools
 import random
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from live_server import (
     Answer,
     Live,
     live_server,
+    parse,
     read_one,
     read_to_end,
     request,
@@ -238,6 +240,34 @@ def test_an_answer_before_the_body_was_read_ends_the_connection(server: Live) ->
     assert "/poison" not in server.application.seen
 
 
+def test_a_body_that_is_complete_is_marked(server: Live) -> None:
+    assert server.ask_and_end(request("POST", "/mark", b"abc"))[0].body == b"complete"
+    assert server.ask(request("POST", "/mark", b"", "Content-Length: 9"))[0].body == b"incomplete"
+
+
+def test_a_refused_client_that_does_not_leave_is_cut_off(server: Live) -> None:
+    with server.connected() as connection:
+        connection.sendall(request("POST", "/body", b"", "Content-Length: 99999"))
+        the_problem(read_to_end(connection), 413)
+        wait_until(lambda: not server.server.server_state.connections)
+
+
+def test_a_refused_client_that_goes_on_sending_is_cut_off() -> None:
+    limits = HttpLimits(linger_timeout_s=3_600.0, linger_bytes=100_000)
+    with live_server(limits) as server, server.connected() as connection:
+        connection.sendall(request("POST", "/body", b"", "Content-Length: 999999999999"))
+        assert _sends_until_cut_off(connection, most_bytes=1 << 30)
+
+
+def _sends_until_cut_off(connection: socket.socket, most_bytes: int) -> bool:
+    try:
+        for _ in range(0, most_bytes, 1 << 20):
+            connection.sendall(bytes(1 << 20))
+    except ConnectionError:
+        return True
+    return False
+
+
 # Several requests on one connection
 
 
@@ -245,6 +275,34 @@ def test_requests_sent_ahead_are_answered_in_order(server: Live) -> None:
     sent = [request("POST", "/body", b"x" * length) for length in range(1, 6)]
     answers = server.ask_and_end(b"".join(sent))
     assert [answer.body for answer in answers] == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_a_head_behind_a_long_body_is_not_charged_for_it(server: Live) -> None:
+    with server.connected() as connection:
+        connection.sendall(request("POST", "/body", b"x" * MAX_BODY_BYTES) + b"GET /behind HT")
+        assert read_one(connection).status == 200
+        connection.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
+        assert read_one(connection).body == b"/behind"
+
+
+def test_a_head_behind_a_waiting_request_has_its_time_afterwards() -> None:
+    with live_server(LIMITS) as server, server.connected() as connection:
+        connection.sendall(request("GET", "/wait") + request("GET", "/second") + b"GET /third HT")
+        wait_until(lambda: "/wait" in server.application.seen)
+        connection.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(2 * LIMITS.header_timeout_s)
+        with server.connected() as other:
+            other.sendall(request("GET", "/go"))
+            assert read_one(other).body == b"gone"
+        connection.shutdown(socket.SHUT_WR)
+        bodies = [answer.body for answer in read_to_end(connection)]
+    assert bodies == [b"waited", b"/second", b"/third"]
+
+
+def test_half_a_head_behind_a_request_is_a_408_after_its_answer(server: Live) -> None:
+    answers = server.ask(request("GET", "/first") + b"GET /half")
+    assert answers[0].body == b"/first"
+    the_problem(answers[1:], 408)
 
 
 def test_what_is_no_http_is_refused_after_the_requests_before_it() -> None:
@@ -272,6 +330,28 @@ def test_a_broken_body_behind_a_waiting_request_is_refused_in_its_turn() -> None
         assert server.application.seen == ["/wait", "/go", "/second"]
     assert (waited.body, second.body) == (b"waited", b"/second")
     the_problem([refused], 400)
+
+
+def test_a_body_that_breaks_under_an_answer_does_not_break_into_it() -> None:
+    with live_server(LIMITS) as server, server.connected() as connection:
+        connection.sendall(request("POST", "/stream", b"", "Transfer-Encoding: chunked"))
+        received = connection.recv(1 << 16)
+        connection.sendall(b"zz\r\n" + request("GET", "/after"))
+        received += connection.recv(1)
+        assert server.ask_and_end(request("GET", "/go"))[0].body == b"gone"
+        received += b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        assert "/after" not in server.application.seen
+    (answer,) = parse(received)
+    assert answer.body == b"x" * 1_000_000
+
+
+def test_a_stream_ends_when_its_client_is_gone_although_it_had_asked_for_more(server: Live) -> None:
+    with server.connected() as connection:
+        connection.sendall(request("GET", "/stream") + request("GET", "/never"))
+        assert connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: "/stream has ended" in server.application.seen)
+    wait_until(lambda: not server.server.server_state.tasks)
 
 
 def test_the_number_of_requests_sent_ahead_is_bounded(server: Live) -> None:
@@ -324,12 +404,24 @@ def test_connections_beyond_the_bound_get_a_503(server: Live) -> None:
     assert server.ask_and_end(request())[0].status == 200
 
 
-def test_a_client_that_does_not_take_its_answer_is_cut_off(server: Live) -> None:
+@pytest.mark.parametrize("wish", ["Connection: keep-alive", "Connection: close"])
+def test_a_client_that_does_not_take_its_answer_is_cut_off(server: Live, wish: str) -> None:
     with server.connected() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(request("GET", "/large"))
-        wait_until(lambda: "/large" in server.application.seen)
+        seen = len(server.application.seen)
+        connection.sendall(request("GET", "/large", b"", wish))
+        wait_until(lambda: len(server.application.seen) > seen)
         wait_until(lambda: not server.server.server_state.connections)
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_all_of_it() -> None:
+    with live_server(HttpLimits(write_timeout_s=1.0)) as server, server.connected() as connection:
+        connection.sendall(request("GET", "/large", b"", "Connection: close"))
+        taken = 0
+        while piece := connection.recv(1 << 20):
+            taken += len(piece)
+            time.sleep(0.02)
+    assert taken > 64 << 20
 
 
 def test_a_client_that_resets_the_connection_leaves_nothing(server: Live) -> None:
@@ -339,6 +431,18 @@ def test_a_client_that_resets_the_connection_leaves_nothing(server: Live) -> Non
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wait_until(lambda: not server.server.server_state.connections)
     wait_until(lambda: not server.server.server_state.tasks)
+
+
+def test_requests_whose_client_is_gone_are_ended_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    with live_server(LIMITS) as server:
+        with server.connected() as connection:
+            connection.sendall(request("GET", "/wait") + request("GET", "/second"))
+            wait_until(lambda: "/wait" in server.application.seen)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert server.ask_and_end(request("GET", "/go"))[0].body == b"gone"
+        wait_until(lambda: not server.server.server_state.connections)
+        wait_until(lambda: not server.server.server_state.tasks)
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
 
 
 def test_random_bytes_never_hang_and_never_show_the_inside(server: Live) -> None:

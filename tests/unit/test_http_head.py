@@ -30,18 +30,18 @@ LIMITS = HttpLimits(max_header_bytes=100, max_headers=3, max_target_bytes=20)
 def test_bounds(
     target: bytes, headers: list[tuple[bytes, bytes]], version: str, status: int | None
 ) -> None:
-    refusal = refusal_of_head(target, headers, version, LIMITS)
+    refusal = refusal_of_head(target, headers, lambda: version, LIMITS)
     assert (refusal and refusal.status) == status
 
 
 def test_a_head_that_is_known_to_be_short_is_not_counted() -> None:
     headers = [HOST, (b"a", b"b" * 75)]
-    assert refusal_of_head(b"/", headers, "1.1", LIMITS, known_to_be_short=True) is None
+    assert refusal_of_head(b"/", headers, lambda: "1.1", LIMITS, known_to_be_short=True) is None
 
 
 @pytest.mark.parametrize("headers", [[], [HOST], [(b"host", b"")]])
 def test_a_demo_answers_to_loopback_names_only(headers: list[tuple[bytes, bytes]]) -> None:
-    refusal = refusal_of_head(b"/", headers, "1.0", HttpLimits(only_loopback_names=True))
+    refusal = refusal_of_head(b"/", headers, lambda: "1.0", HttpLimits(only_loopback_names=True))
     assert refusal is not None
     assert (refusal.status, refusal.field) == (421, "Host")
 
