@@ -16,6 +16,7 @@ from fraud_system.errors import ArtefactError
 from fraud_system.events import (
     Arrivals,
     Frame,
+    Health,
     Scorer,
     Table,
 )
@@ -36,9 +37,9 @@ from fraud_system.models.recalibration import IDENTITY
 from fraud_system.models.scoring import Served
 from fraud_system.publication import ARRAYS, Publication
 from fraud_system.settings import Settings
+from fraud_system.switching import Switch
 
 NO_LIMIT = np.iinfo(np.int64).max
-MAX_REASON_BYTES = 200
 
 STATUS = {
     kernel.DUPLICATE_ID: "duplicate transaction id",
@@ -99,7 +100,7 @@ class Engine:
                 rates=np.full(len(settings.rules) + 2, settings.model.prevalence),
             ),
             costs=settings.costs.array(),
-            clock=np.array([1, 0, Scorer.MODEL, -1], np.int64),
+            clock=np.array([1, 0, Scorer.MODEL, -1, Health.MODEL], np.int64),
             lateness_us=np.array([settings.max_lateness_s, settings.max_ahead_s]) * 1_000_000,
         )
 
@@ -143,6 +144,11 @@ class Engine:
     def label_silence_s(self) -> float:
         """Seconds without any label message; infinite before the first."""
         return label_views.silence_s(self._core.joiner, self.known_time_us)
+
+    @property
+    def health(self) -> Health:
+        """The state of the switch."""
+        return Health(int(self._core.clock[kernel.HEALTH]))
 
     @property
     def oldest_open_seq(self) -> int:
@@ -236,18 +242,11 @@ class Engine:
         self._core.clock[kernel.VERSION] = publication.version
         return self._single_event(tables)
 
-    def switch(self, mode: Scorer, reason: str) -> Frame:
-        """Let the model or the heuristic answer from here on; the reason is cut to MAX_REASON_BYTES."""
-        # Whole characters only, and no zeros at the end: a fixed-bytes column would drop them.
-        whole = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-        encoded = whole.rstrip("\0").encode()
-        self._core.clock[kernel.MODE] = mode
-        table: Table = {
-            "seq": np.array([self.last_seq + 1]),
-            "mode": np.array([mode], np.uint8),
-            "reason": np.array([encoded], f"S{max(1, len(encoded))}"),
-        }
-        return self._single_event({"mode": table})
+    def switch(self, switch: Switch) -> Frame:
+        """Let the model or plan B answer from here on."""
+        self._core.clock[kernel.MODE] = switch.mode
+        self._core.clock[kernel.HEALTH] = switch.health
+        return self._single_event({"mode": switch.table(self.last_seq + 1)})
 
     def refold(self, frame: Frame) -> list[Frame]:
         """Take a recorded frame again: its inputs are folded, its publications and switches adopted.
@@ -259,8 +258,7 @@ class Engine:
             publication = Publication.from_table(frame.tables["published"])
             made.append(self.adopt(publication, frame.tables.get("champion")))
         elif "mode" in frame.tables:
-            table = frame.tables["mode"]
-            made.append(self.switch(Scorer(int(table["mode"][0])), table["reason"][0].decode()))
+            made.append(self.switch(Switch.from_table(frame.tables["mode"])))
         else:
             stop = frame.last_seq + 1
             made.append(self.fold(self.inputs_of(frame), 0, NO_LIMIT, stop).frame)

@@ -71,6 +71,19 @@ class Scorer(IntEnum):
     HEURISTIC = 1
 
 
+class Health(IntEnum):
+    """The state of the switch between the model and plan B. Only in MODEL does the model answer.
+
+    HEURISTIC: something is wrong with the model. PROBATION: the cause is over, and the model has to prove
+    itself in the shadow. FORCED: somebody wants plan B, until somebody releases it.
+    """
+
+    MODEL = 0
+    HEURISTIC = 1
+    PROBATION = 2
+    FORCED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Equal-length columns that can be cut, joined and stored together."""

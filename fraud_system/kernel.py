@@ -52,7 +52,7 @@ REVERSED, LATE_FRAUD = int(Resolution.REVERSED), int(Resolution.LATE_FRAUD)
 ACCEPTED, DUPLICATE_ID, TOO_LATE, TOO_FAR_AHEAD, NOT_USABLE = range(5)  # status of an input
 MAX_AMOUNT = 1e15  # so that no sum of amounts can become infinite
 MAX_NUMERIC = float(np.finfo(np.float32).max)  # features are logged as float32
-NEXT_SEQ, NOW_US, MODE, VERSION = range(4)  # places in `Core.clock`
+NEXT_SEQ, NOW_US, MODE, VERSION, HEALTH = range(5)  # places in `Core.clock`
 N_TRANSACTIONS, N_LABELS, N_TICKS, N_RESOLVED, N_DEAD = range(5)  # places in `Output.count`
 
 
@@ -64,7 +64,7 @@ class Core(NamedTuple):
         joiner: see `labels`.
         served: see `models.scoring`.
         costs: (5,) see `policy`.
-        clock: (4,) NEXT_SEQ, NOW_US, MODE (a `Scorer`), VERSION of the weights.
+        clock: (5,) NEXT_SEQ, NOW_US, MODE (a `Scorer`), VERSION of the weights, HEALTH (a `Health`).
         lateness_us: (2,) how late and how far ahead an event time may be.
     """
 

@@ -15,8 +15,9 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from fraud_system.champion import reloaded
-from fraud_system.events import Scorer
+from fraud_system.events import Health
 from fraud_system.keys import key_of
+from fraud_system.switching import Switch
 from serving.api_keys import Door
 from serving.arrow_rows import ArrowRows, arrow_answers
 from serving.columns import JsonRows, check_id, time_us
@@ -208,9 +209,10 @@ class Handlers:
     async def mode(self, scope: Scope, body: bytes) -> Answer:
         """Force plan B, or release it."""
         asked = self._mode.decode(body)
-        mode = Scorer[asked.mode.upper()]
+        health = Health.MODEL if asked.mode == "model" else Health.FORCED
+        switch = Switch(health, asked.reason, by_hand=True)
         waiting = self._service.task.waiting
-        frame = await waiting.change(lambda engine: engine.switch(mode, f"by hand: {asked.reason}"))
+        frame = await waiting.change(lambda engine: engine.switch(switch))
         return 200, JSON, _encode(ModeChanged(asked.mode, frame.last_seq))
 
     async def champion(self, scope: Scope, body: bytes) -> Answer:

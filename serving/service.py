@@ -15,14 +15,15 @@ from time import perf_counter
 import numpy as np
 
 from fraud_system.engine import Engine
-from fraud_system.errors import ConfigError, FraudSystemError
-from fraud_system.events import DAY_US, Arrivals, Frame
+from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError
+from fraud_system.events import DAY_US, Arrivals, Frame, Health
 from fraud_system.frames import empty_tables
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.publication import Publication
 from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
+from fraud_system.switching import Switch
 from serving.answers import Answers, InForce
 from serving.clocks import TrafficClock, WallClock
 from serving.columns import TransactionColumns
@@ -33,7 +34,7 @@ from serving.records import Records
 from serving.system import System, prepare
 from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
-from serving.workers.messages import Message, WeightsProposed
+from serving.workers.messages import Message, ModeProposed, WeightsProposed
 from serving.workers.standard import learner, snapshotter
 from serving.workers.supervisor import OnMessage, Supervisor, WorkerSpec, WorkerStatus
 
@@ -189,7 +190,9 @@ class Service:
 
     async def _hear(self, worker: str, message: Message) -> None:
         """Weights that the learner proposes; where they are recorded is their adoption."""
-        if isinstance(message, WeightsProposed):
+        if isinstance(message, ModeProposed):
+            await self._propose_switch(message)
+        elif isinstance(message, WeightsProposed):
             publication = message.publication
             if publication.version <= self.task.engine.weights_version:
                 return  # a learner that has just started offers what it has
@@ -199,6 +202,27 @@ class Service:
                 # A champion came first, or the ledger cannot be written: the next ones will do.
                 self.telemetry.failed(error)
                 LOGGER.warning("weights version %s not adopted: %s", publication.version, error)
+
+    async def _propose_switch(self, message: ModeProposed) -> None:
+        """A switch that the monitor proposes; it is void if the state has changed meanwhile."""
+        switch = Switch(
+            Health[message.to_health.upper()], message.reason, evidence=message.evidence
+        )
+
+        def change(engine: Engine) -> Frame:
+            if engine.health != Health[message.from_health.upper()]:
+                raise ArtefactError(
+                    f"the state is {engine.health.name.lower()} by now", field="from_health"
+                )
+            return engine.switch(switch)
+
+        try:
+            await self.task.waiting.change(change)
+        except FraudSystemError as error:
+            self.telemetry.failed(error)
+            LOGGER.warning("switch to %s not made: %s", message.to_health, error)
+        else:
+            LOGGER.warning("switched to %s: %s", message.to_health, message.reason)
 
     async def _watch(self, task: EngineTask) -> None:
         """Let time pass without traffic, and nobody wait for ever."""

@@ -20,13 +20,14 @@ from fraud_system.publication import ARRAYS, Publication
 
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_PAYLOAD_BYTES = 4 * 2**20  # half a million weights
-MAX_REASON_CHARACTERS = 200
+MAX_REASON_CHARACTERS, MAX_EVIDENCE_CHARACTERS = 200, 2_000
 
 _MAGIC = b"FRMS"
 _PREFIX = struct.Struct("<4sII")
 _NOTE = "publication"
 
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+HealthName = Literal["model", "heuristic", "probation"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
@@ -54,10 +55,19 @@ class SnapshotSaved(msgspec.Struct, tag_field="kind", tag="snapshot_saved", froz
 
 
 class ModeProposed(msgspec.Struct, tag_field="kind", tag="mode", frozen=True):
-    """From here on the model or the heuristic should answer."""
+    """The switch between the model and plan B should change.
 
-    mode: Literal["model", "heuristic"]
+    Args:
+        from_health: the state that the proposal is about; in any other it is void.
+        to_health: the state that it should get.
+        reason: why, for a person.
+        evidence: what it rests on.
+    """
+
+    from_health: HealthName
+    to_health: HealthName
     reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARACTERS)]
+    evidence: Annotated[str, msgspec.Meta(max_length=MAX_EVIDENCE_CHARACTERS)] = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from fraud_system import replay
 from fraud_system.challenger import Challenger
 from fraud_system.engine import Engine
 from fraud_system.errors import ConfigError, ReplayMismatch
-from fraud_system.events import Action, Arrivals, Frame, Scorer, Table
+from fraud_system.events import Action, Arrivals, Frame, Health, Scorer, Table
 from fraud_system.features.declaration import load_features
 from fraud_system.learner import Learner
 from fraud_system.ledger import MemoryLedger
@@ -21,6 +21,7 @@ from fraud_system.models.laplace import LaplaceSettings
 from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.settings import Settings
+from fraud_system.switching import Switch
 
 FEATURES = """
 interactions = [["log_amount", "approved_count:card:6h"]]
@@ -72,8 +73,8 @@ def recorded(
     thirds = np.linspace(0, len(stream), 4).astype(int).tolist()
     for number, (start, stop) in enumerate(itertools.pairwise(thirds)):
         if switches and number:
-            mode = Scorer.HEURISTIC if number == 1 else Scorer.MODEL
-            frame = engine.switch(mode, "a test")
+            health = Health.HEURISTIC if number == 1 else Health.MODEL
+            frame = engine.switch(Switch(health, "a test"))
             learner.fold(frame)
             ledger.append([frame])
         for _ in replay.run(engine, learner, ledger, cut(stream.rows(start, stop), sizes)):

@@ -10,10 +10,11 @@ from streams import cut, digest, fold_all, simulated_arrivals, simulated_setting
 
 from fraud_system import replay
 from fraud_system.engine import Engine
-from fraud_system.events import Arrivals, Scorer
+from fraud_system.events import Arrivals, Health, Scorer
 from fraud_system.learner import Learner
 from fraud_system.ledger import MemoryLedger
 from fraud_system.publication import Publication
+from fraud_system.switching import Switch
 
 SETTINGS = simulated_settings()
 
@@ -40,8 +41,8 @@ def run_apart(stream: Arrivals, seed: int, ledger: MemoryLedger) -> tuple[Engine
             ledger.append([engine.adopt(proposed[-1])])
             proposed.clear()
         if draw.random() < 0.1:
-            mode = Scorer.HEURISTIC if engine.mode == Scorer.MODEL else Scorer.MODEL
-            ledger.append([engine.switch(mode, "by hand")])
+            health = Health.FORCED if engine.mode == Scorer.MODEL else Health.MODEL
+            ledger.append([engine.switch(Switch(health, "a test", by_hand=True))])
         if draw.random() < 0.2:
             replay.save_snapshot(engine, learner, ledger)
     return engine, learner

@@ -11,10 +11,11 @@ from streams import arrivals_of, fraud, reversal, tick, tiny_settings, transacti
 from fraud_system import replay
 from fraud_system.engine import Engine
 from fraud_system.errors import ReplayMismatch
-from fraud_system.events import Frame, Resolution, Scorer, Table
+from fraud_system.events import Frame, Health, Resolution, Scorer, Table
 from fraud_system.ledger import MemoryLedger
 from fraud_system.models.laplace import LaplaceSettings
 from fraud_system.settings import Settings
+from fraud_system.switching import Switch
 
 SETTINGS = tiny_settings(publish_every_labels=20)
 
@@ -39,8 +40,8 @@ def recorded(settings: Settings) -> list[Frame]:
     engine, learner = replay.start(settings, ledger)
     for number, _ in enumerate(replay.run(engine, learner, ledger, arrivals_of(lines).batches(13))):
         if number in (8, 12):
-            mode = Scorer.HEURISTIC if number == 8 else Scorer.MODEL
-            ledger.append([engine.switch(mode, "drill: ünïcödé " + "ü" * 200)])
+            health = Health.HEURISTIC if number == 8 else Health.MODEL
+            ledger.append([engine.switch(Switch(health, "drill: ünïcödé " + "ü" * 200))])
     frames = list(ledger.frames())
     assert len([f for f in frames if "published" in f.tables]) > 6
     assert set(replay.joined(frames)) == {

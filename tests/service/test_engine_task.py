@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from engine_rig import START_US, Rig, rig
 
-from fraud_system.events import SECOND_US, Scorer
+from fraud_system.events import SECOND_US, Health
 from fraud_system.replay import verify
+from fraud_system.switching import Switch
 from serving.problems import Problem
 from serving.waiting import Bounds
 from serving.wire import Decision, Label
@@ -85,7 +86,7 @@ def test_a_first_answer_survives_new_weights_and_a_switch():
     @run
     async def story(given: Rig):
         first = await given.score("a1")
-        await given.waiting.change(lambda engine: engine.switch(Scorer.HEURISTIC, "test"))
+        await given.waiting.change(lambda engine: engine.switch(Switch(Health.FORCED, "test")))
         assert await given.score("a1") == first
         assert (await given.score("a2")).scorer == "heuristic"
 

@@ -39,7 +39,7 @@ PUBLICATION = Publication(
 MESSAGES: list[Message] = [
     Heartbeat(read_through_seq=2**63 - 1, figures={"learned_labels": 0, "verweigert: ü": 9}),
     SnapshotSaved("engine", 12),
-    ModeProposed("heuristic", "calibration alarm: ünïcödé"),
+    ModeProposed("model", "heuristic", "calibration alarm: ünïcödé", "E = 12"),
     WeightsProposed(PUBLICATION),
 ]
 
@@ -116,10 +116,12 @@ def test_nothing_else_is_ever_raised(header: bytes, payload: bytes) -> None:
         b'{"kind":"heartbeat","read_through_seq":1,"figures":{"a":"b"}}',
         b'{"kind":"heartbeat","read_through_seq":1,"figures":{"' + b"a" * 65 + b'":1}}',
         b'{"kind":"snapshot_saved","name":"","seq":1}',
-        b'{"kind":"mode","mode":"magic","reason":""}',
-        b'{"kind":"mode","mode":"model","reason":"' + b"x" * 201 + b'"}',
-        b'{"kind":"mode","mode":"model","reason":"\\ud800"}',
-        b'{"kind":"mode","mode":"model","reason":"\xff"}',
+        b'{"kind":"mode","from_health":"model","to_health":"magic","reason":""}',
+        b'{"kind":"mode","from_health":"model","to_health":"heuristic","reason":"'
+        + b"x" * 201
+        + b'"}',
+        b'{"kind":"mode","from_health":"model","to_health":"heuristic","reason":"\\ud800"}',
+        b'{"kind":"mode","from_health":"model","to_health":"heuristic","reason":"\xff"}',
         b'{"kind":"publication"}',
         b'{"kind":"unheard"}',
         b'{"kind":"heartbeat","figures":' + b'{"a":' * 3_000,

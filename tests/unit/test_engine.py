@@ -21,12 +21,13 @@ from streams import (
 )
 
 from fraud_system import replay
-from fraud_system.engine import MAX_REASON_BYTES, STATUS, Engine
+from fraud_system.engine import STATUS, Engine
 from fraud_system.errors import ArtefactError, DataError
-from fraud_system.events import Action, Arrivals, LabelsObserved, Scorer, Transactions
+from fraud_system.events import Action, Arrivals, Health, LabelsObserved, Scorer, Transactions
 from fraud_system.kernel import MAX_AMOUNT, MAX_NUMERIC
 from fraud_system.learner import Learner
 from fraud_system.publication import Publication
+from fraud_system.switching import MAX_REASON_BYTES, Switch
 
 FIRST = Learner(tiny_settings()).first_publication()
 
@@ -263,12 +264,12 @@ def test_a_switch_is_an_event_and_changes_who_answers() -> None:
     engine = Engine(tiny_settings())
     engine.adopt(publication(intercept=np.array([2.0]), rates=np.array([0.5, 0.02, 0.03])))
     _, before = play([transaction(0, "a")], engine)
-    frame = engine.switch(Scorer.HEURISTIC, "scores are constant")
+    frame = engine.switch(Switch(Health.HEURISTIC, "scores are constant"))
     assert engine.mode == Scorer.HEURISTIC
     assert (frame.first_seq, frame.last_seq) == (engine.last_seq, engine.last_seq)
     assert frame.tables["mode"]["reason"].tolist() == [b"scores are constant"]
     _, during = play([transaction(1, "b")], engine)
-    engine.switch(Scorer.MODEL, "probation passed")
+    engine.switch(Switch(Health.MODEL, "probation passed"))
     _, after = play([transaction(2, "c")], engine)
     served = [t["decision"]["scorer"][0] for t in (before, during, after)]
     assert served == [Scorer.MODEL, Scorer.HEURISTIC, Scorer.MODEL]
@@ -285,7 +286,7 @@ def test_a_switch_is_an_event_and_changes_who_answers() -> None:
 @pytest.mark.parametrize("reason", ["", "ü" * 150, "x" * 199 + "ü", "zeros\0\0", "drift 漂移" * 20])
 def test_any_reason_can_be_replayed(reason: str) -> None:
     engine, again = Engine(tiny_settings()), Engine(tiny_settings())
-    frame = engine.switch(Scorer.HEURISTIC, reason)
+    frame = engine.switch(Switch(Health.HEURISTIC, reason))
     (made,) = again.refold(frame)
     for name, column in frame.tables["mode"].items():
         assert column.dtype == made.tables["mode"][name].dtype
@@ -303,7 +304,7 @@ def test_every_event_has_a_seq_of_its_own_without_gaps() -> None:
     frames = [engine.adopt(FIRST)]
     lines = [fraud(0, "x"), transaction(1, "a"), tick(60), transaction(102, "b"), fraud(103, "b")]
     frames += fold_all(engine, arrivals_of(lines))[0]
-    frames.append(engine.switch(Scorer.HEURISTIC, "drill"))
+    frames.append(engine.switch(Switch(Health.HEURISTIC, "drill")))
     tables = replay.joined(frames)
     seqs = np.concatenate([t["seq"] for name, t in tables.items() if name != "decision"])
     assert sorted(seqs.tolist()) == list(range(1, engine.last_seq + 1))
