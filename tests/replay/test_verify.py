@@ -199,10 +199,11 @@ CHANGES = {
         *("transaction", put("transaction", "known_time_us", 0)),
         "known_time_us: decreases",
     ),
-    "mode that does not exist": (*("mode", put("mode", "mode", 7)), "cannot be replayed"),
+    "state that does not exist": (*("mode", put("mode", "health", 7)), "cannot be replayed"),
+    "mode against its state": (*("mode", put("mode", "mode", 1)), "mode.mode was"),
     "reason": (*("mode", put("mode", "reason", b"another")), "mode.reason was"),
 }
-NTH = {"dead letter": 0, "mode that does not exist": 1, "reason": 1}
+NTH = {"dead letter": 0, "state that does not exist": 1, "mode against its state": 1, "reason": 1}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -218,7 +219,12 @@ def test_a_change_is_found_and_named(good: list[Frame], name: str) -> None:
 
 def test_a_switch_that_did_not_happen_is_found_where_it_matters(good: list[Frame]) -> None:
     place = holding(good, "mode", 1)
-    bad = ledger_of(changed(good, place, put("mode", "mode", Scorer.HEURISTIC)))
+
+    def never_back(tables: dict[str, Table]) -> None:
+        put("mode", "health", Health.FORCED)(tables)
+        put("mode", "mode", Scorer.HEURISTIC)(tables)
+
+    bad = ledger_of(changed(good, place, never_back))
     with pytest.raises(ReplayMismatch, match=r"decision\.expected_loss was"):
         list(replay.verify(SETTINGS, bad))
 

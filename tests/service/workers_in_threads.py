@@ -19,7 +19,7 @@ from serving.workers.supervisor import OnMessage, WorkerSpec, WorkerStatus
 POLL_INTERVAL_S = 0.02
 
 
-class Stopping(Exception):  # noqa: N818
+class Stopping(Exception):
     """Ends a thread where it next speaks."""
 
 
