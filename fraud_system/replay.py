@@ -15,7 +15,6 @@ from fraud_system.comparison import compare
 from fraud_system.engine import STATUS, Engine
 from fraud_system.errors import ArtefactError, DataError, ReplayMismatch
 from fraud_system.events import Arrivals, Frame, Table
-from fraud_system.frames import labels_of
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger
 from fraud_system.publication import Publication
@@ -287,16 +286,3 @@ def joined(frames: Iterable[Frame]) -> dict[str, Table]:
         name: {column: np.concatenate([t[column] for t in tables]) for column in tables[0]}
         for name, tables in parts.items()
     }
-
-
-def dead_letters(ledger: Ledger) -> Iterator[Table]:
-    """The label messages that were given up, as rows of the `label` table; send them again to retry."""
-    held: Frame | None = None
-    for frame in ledger.frames():
-        for label_seq in frame.tables.get("dead_letter", {}).get("label_seq", ()):
-            # Neighbours mostly come from one frame: read it once.
-            if held is None or not held.first_seq <= label_seq <= held.last_seq:
-                held = ledger.frame_at(int(label_seq))
-            table = held.tables["label"] | labels_of(held.tables["label"]).table()
-            row = table["seq"] == label_seq
-            yield {name: column[row] for name, column in table.items()}

@@ -99,7 +99,9 @@ class Ledger(Protocol):
 
         One call is one short commit, of about `at_most_events` (at least one frame), so that a running
         service is not held up: call again, with pauses, until nothing is left to remove. Keep a copy
-        elsewhere first: what is dropped can be neither read nor replayed here.
+        elsewhere first: what is dropped can be neither read nor replayed here. A file does not shrink,
+        its room is used again. Where ids may still be repeated (`Engine.oldest_open_seq`), drop nothing:
+        their first answers would be gone.
 
         Returns:
             How many events were removed; 0 when no frame ends before `seq`.

@@ -4,9 +4,19 @@ from pathlib import Path
 
 import pytest
 from ledgers import LEDGERS, opened
-from streams import cut, digest, simulated_arrivals, simulated_settings
+from streams import (
+    arrivals_of,
+    cut,
+    digest,
+    fraud,
+    simulated_arrivals,
+    simulated_settings,
+    tick,
+    tiny_settings,
+)
 
 from fraud_system import replay
+from fraud_system.dead_letters import dead_letters
 from fraud_system.errors import LedgerError
 from fraud_system.ledger import MemoryLedger
 
@@ -37,3 +47,16 @@ def test_dropping_changes_nothing_that_is_to_come(kind: str, tmp_path: Path) -> 
         older = ledger.latest_snapshot("engine", ledger.last_seq - 1)
         assert older is not None, "the older of the two is still of use"
         assert list(ledger.frames(older[0]))
+
+
+def test_dead_letters_are_those_that_are_still_held() -> None:
+    settings, ledger = tiny_settings(), MemoryLedger()
+    engine, learner = replay.start(settings, ledger)
+    lines = [fraud(0, "a"), tick(1), fraud(2, "b"), tick(60)]
+    for _ in replay.run(engine, learner, ledger, arrivals_of(lines).batches(1)):
+        pass
+    replay.save_snapshot(engine, learner, ledger)
+    names = [row["transaction_id"][0] for row in dead_letters(ledger)]
+    assert names == [b"a", b"b"]
+    ledger.drop_before(ledger.first_seq + 3)
+    assert [row["transaction_id"][0] for row in dead_letters(ledger)] == [b"b"]

@@ -9,6 +9,7 @@ import pytest
 from streams import arrivals_of, fraud, reversal, tick, tiny_settings, transaction
 
 from fraud_system import replay
+from fraud_system.dead_letters import dead_letters
 from fraud_system.engine import Engine
 from fraud_system.errors import ReplayMismatch
 from fraud_system.events import Frame, Health, Resolution, Scorer, Table
@@ -110,7 +111,7 @@ def test_the_keys_of_older_labels_are_those_that_they_would_have_now(good: list[
         keys = engine.inputs_of(older).labels.label_key
         assert keys.tolist() == frame.tables.get("label", {}).get("label_key", keys[:0]).tolist()
     now, before = (
-        list(replay.dead_letters(ledger_of(frames))) for frames in (good, as_written_before(good))
+        list(dead_letters(ledger_of(frames))) for frames in (good, as_written_before(good))
     )
     assert [row["label_key"].tolist() for row in before] == [r["label_key"].tolist() for r in now]
     assert now

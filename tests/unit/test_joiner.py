@@ -31,6 +31,7 @@ from streams import (
 )
 
 from fraud_system import replay
+from fraud_system.dead_letters import dead_letters
 from fraud_system.engine import Engine
 from fraud_system.errors import ConfigError
 from fraud_system.events import Arrivals, LabelsObserved, LabelSource
@@ -291,7 +292,7 @@ def test_dead_letters_can_be_sent_again_and_join() -> None:
     lines = [fraud(0, "a"), fraud(1, "b"), reversal(2, "c"), tick(60), transaction(61, "a")]
     lines += [transaction(61, "b")]
     list(replay.run(engine, learner, ledger, arrivals_of(lines).batches(2)))
-    rows = list(replay.dead_letters(ledger))
+    rows = list(dead_letters(ledger))
     assert [row["transaction_id"][0] for row in rows] == [b"a", b"b", b"c"]
     again = {name: np.concatenate([row[name] for row in rows]) for name in no_messages().table()}
     again["known_time_us"] = np.full(3, 70_000_000)
