@@ -24,7 +24,7 @@ from fraud_system.publication import Publication
 from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
-from serving.answers import Answers, InForce
+from serving.answers import Answers
 from serving.clocks import TrafficClock, WallClock
 from serving.columns import TransactionColumns
 from serving.configuration import Configuration
@@ -34,6 +34,7 @@ from serving.records import Records
 from serving.system import System, prepare
 from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
+from serving.warm_up import load_code
 from serving.workers.messages import Message, ModeProposed, WeightsProposed
 from serving.workers.standard import learner, snapshotter
 from serving.workers.supervisor import OnMessage, Supervisor, WorkerSpec, WorkerStatus
@@ -236,7 +237,7 @@ class Service:
 
 def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:
     """The engine at the end of the ledger, with weights in force and all code loaded; begun at `now_us`."""
-    _load_code(settings)
+    load_code(settings)
     engine = recover_engine(settings, ledger)
     if engine.weights_version < 0:
         start_us = np.array([max(now_us, engine.known_time_us)])
@@ -246,21 +247,6 @@ def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:
     else:
         _check_settings(settings, engine, ledger)
     return engine
-
-
-def _load_code(settings: Settings) -> None:
-    """Fold and answer one transaction of an engine that is thrown away: compiling takes seconds, once."""
-    engine = Engine(settings)
-    engine.adopt(Learner(settings).first_publication())
-    nothing, no_labels = empty_tables(settings.features)
-    columns = {
-        name: np.ones((1, *column.shape[1:]), column.dtype)
-        for name, column in nothing.table().items()
-    }
-    frame = engine.fold(Arrivals.merge(type(nothing)(**columns), no_labels)).frame
-    if frame is not None:
-        in_force = InForce(engine.served, 0)
-        Answers(settings).decisions(frame.tables["transaction"], frame.tables["decision"], in_force)
 
 
 def _check_settings(settings: Settings, engine: Engine, ledger: Ledger) -> None:

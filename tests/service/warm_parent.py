@@ -16,13 +16,21 @@ import resource
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numba.core.event import Listener, register
+
+from fraud_system.learner import Learner
+from fraud_system.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 NOBODY = 65_534
+LOADS = "compiled code is loaded by "  # and the name of a thread
 
 
 class Forked:
@@ -98,14 +106,18 @@ def warm_parent() -> Iterator[WarmParent]:
 
 def _parent() -> None:
     import serving.app
+    import serving.arrow_rows
     import serving.listener
-    import serving.service
     from pipelines.system_settings import read_schema, settings_of
     from serving.system import DEMO_SCHEMA
+    from serving.warm_up import load_code
 
     assert serving.app
+    assert serving.arrow_rows
     assert serving.listener
-    serving.service._load_code(settings_of(read_schema(DEMO_SCHEMA), DEMO_SCHEMA.parent))
+    settings = settings_of(read_schema(DEMO_SCHEMA), DEMO_SCHEMA.parent)
+    load_code(settings)
+    _load_learner(settings)
     gc.collect()
     gc.freeze()  # or each child's collector would copy every page of it
     print("warm", flush=True)
@@ -116,6 +128,36 @@ def _parent() -> None:
         print("pid", pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print("ended", os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _load_learner(settings: Settings) -> None:
+    """The learner's compiled code; of the engine's, nothing but what every start loads."""
+    from fraud_system.events import DAY_US, Arrivals
+    from fraud_system.ledger import MemoryLedger
+    from fraud_system.replay import run, save_snapshot, start
+    from fraud_system.simulate import SCENARIOS, simulate
+
+    traffic = simulate(SCENARIOS["small"], 1)
+    some = traffic.transactions.rows(slice(0, 500))  # an empty engine has room for them
+    labels = traffic.labels.rows(np.isin(traffic.labels.transaction_key, some.transaction_key))
+    end_us = max(some.known_time_us[-1], labels.known_time_us.max()) + 40 * DAY_US
+    with MemoryLedger() as ledger:
+        engine, learner = start(settings, ledger)
+        list(run(engine, learner, ledger, [Arrivals.merge(some, labels, np.array([end_us]))]))
+        assert learner.learned_labels > 400
+        save_snapshot(engine, learner, ledger)
+        Learner.from_arrays(settings, learner.to_arrays())
+
+
+class LoadingListener(Listener):
+    """Says in the log when code is compiled or read from the disk, and in which thread."""
+
+    def on_start(self, event: object) -> None:
+        if event.is_start:
+            print(f"{LOADS}{threading.current_thread().name}", file=sys.stderr, flush=True)
+
+    def on_end(self, event: object) -> None:
+        pass
 
 
 def _child(order: dict[str, Any]) -> None:
@@ -144,6 +186,7 @@ def _serve() -> int:
     from serving.__main__ import serve
     from serving.configuration import Configuration
 
+    register("numba:compiler_lock", LoadingListener())
     try:
         serve(Configuration(), WorkersInThreads)
     except FraudSystemError as error:
