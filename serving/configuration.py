@@ -91,12 +91,6 @@ class Configuration(BaseSettings):
     max_batch_body_bytes: int = Field(
         16 * MIB, ge=KIB, le=1024 * MIB, description="body of a batch; beyond: 413"
     )
-    max_arriving_bytes: int = Field(
-        256 * MIB,
-        ge=KIB,
-        le=1024 * 1024 * MIB,
-        description="bodies that are still arriving, together; beyond: 503",
-    )
     max_batch_rows: int = Field(
         10_000, ge=1, le=1_000_000, description="transactions or labels of one request; beyond: 413"
     )
@@ -162,13 +156,6 @@ class Configuration(BaseSettings):
                 f"a batch of {PREFIX}MAX_BATCH_ROWS={self.max_batch_rows} could never wait",
                 field=f"{PREFIX}MAX_WAITING_ROWS",
                 fix=f"give at least {self.max_batch_rows}",
-            )
-        longest = max(self.max_body_bytes, self.max_batch_body_bytes)
-        if self.max_arriving_bytes < longest:
-            raise ConfigError(
-                f"a body of {longest} bytes could never arrive",
-                field=f"{PREFIX}MAX_ARRIVING_BYTES",
-                fix=f"give at least {longest}",
             )
         return self
 

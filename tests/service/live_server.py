@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
+from serving.configuration import Configuration
 from serving.http_limits import HttpLimits
 from serving.http_protocol import http_protocol
+from serving.listener import uvicorn_config
 from serving.problems import Problem, send_problem
 from serving.request_body import BODY_IS_COMPLETE, BodyBudget, read_body
 
@@ -136,31 +138,23 @@ class Live:
             return read_to_end(connection)
 
 
+def limited(limits: HttpLimits, keep_alive_s: int = 60) -> uvicorn.Config:
+    """A server with these limits in place of the configured ones."""
+    config = uvicorn_config(Application(), Configuration(demo=True, port=0, shutdown_grace_s=5))
+    config.http = http_protocol(limits)
+    config.timeout_keep_alive = keep_alive_s
+    return config
+
+
 @contextlib.contextmanager
-def live_server(limits: HttpLimits, keep_alive_s: int = 60) -> Iterator[Live]:
+def live_server(config: uvicorn.Config) -> Iterator[Live]:
     """A server in a thread; it is stopped, and must be able to, when the test ends."""
-    application = Application()
-    config = uvicorn.Config(
-        application,
-        host="127.0.0.1",
-        port=0,
-        loop="uvloop",
-        http=http_protocol(limits),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=keep_alive_s,
-        timeout_graceful_shutdown=5,
-    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         wait_until(lambda: server.started)
-        yield Live(server.servers[0].sockets[0].getsockname()[1], application, server)
+        yield Live(server.servers[0].sockets[0].getsockname()[1], config.app, server)
     finally:
         server.should_exit = True
         thread.join(GUARD_S)

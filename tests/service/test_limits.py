@@ -7,12 +7,15 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from live_server import (
     MAX_BODY_BYTES,
     Answer,
+    Application,
     Live,
+    limited,
     live_server,
     parse,
     read_one,
@@ -21,7 +24,9 @@ from live_server import (
     wait_until,
 )
 
+from serving.configuration import Configuration
 from serving.http_limits import HttpLimits
+from serving.listener import uvicorn_config
 
 LIMITS = HttpLimits(
     max_connections=20,
@@ -37,7 +42,7 @@ LIMITS = HttpLimits(
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Live]:
-    with live_server(LIMITS) as live:
+    with live_server(limited(LIMITS)) as live:
         yield live
 
 
@@ -128,7 +133,7 @@ def test_connections_on_which_no_request_begins_are_closed(server: Live) -> None
 
 
 def test_a_kept_connection_is_closed_when_nothing_follows() -> None:
-    with live_server(HttpLimits(), keep_alive_s=1) as server:
+    with live_server(limited(HttpLimits(), keep_alive_s=1)) as server:
         (answer,) = server.ask(request())
         assert answer.status == 200
 
@@ -254,7 +259,7 @@ def test_a_refused_client_that_does_not_leave_is_cut_off(server: Live) -> None:
 
 def test_a_refused_client_that_goes_on_sending_is_cut_off() -> None:
     limits = HttpLimits(linger_timeout_s=3_600.0, linger_bytes=100_000)
-    with live_server(limits) as server, server.connected() as connection:
+    with live_server(limited(limits)) as server, server.connected() as connection:
         connection.sendall(request("POST", "/body", b"", "Content-Length: 999999999999"))
         assert _sends_until_cut_off(connection, most_bytes=1 << 30)
 
@@ -286,7 +291,7 @@ def test_a_head_behind_a_long_body_is_not_charged_for_it(server: Live) -> None:
 
 
 def test_a_head_behind_a_waiting_request_has_its_time_afterwards() -> None:
-    with live_server(LIMITS) as server, server.connected() as connection:
+    with live_server(limited(LIMITS)) as server, server.connected() as connection:
         connection.sendall(request("GET", "/wait") + request("GET", "/second") + b"GET /third HT")
         wait_until(lambda: "/wait" in server.application.seen)
         connection.sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
@@ -306,7 +311,7 @@ def test_half_a_head_behind_a_request_is_a_408_after_its_answer(server: Live) ->
 
 
 def test_what_is_no_http_is_refused_after_the_requests_before_it() -> None:
-    with live_server(LIMITS) as server, server.connected() as connection:
+    with live_server(limited(LIMITS)) as server, server.connected() as connection:
         connection.sendall(request("GET", "/wait") + request("GET", "/second") + b"garbage\r\n\r\n")
         wait_until(lambda: "/wait" in server.application.seen)
         with server.connected() as other:
@@ -319,7 +324,7 @@ def test_what_is_no_http_is_refused_after_the_requests_before_it() -> None:
 
 def test_a_broken_body_behind_a_waiting_request_is_refused_in_its_turn() -> None:
     broken = request("POST", "/body", b"", "Transfer-Encoding: chunked") + b"zz\r\n"
-    with live_server(LIMITS) as server, server.connected() as connection:
+    with live_server(limited(LIMITS)) as server, server.connected() as connection:
         connection.sendall(request("GET", "/wait") + request("GET", "/second") + broken)
         connection.shutdown(socket.SHUT_WR)
         wait_until(lambda: "/wait" in server.application.seen)
@@ -333,7 +338,7 @@ def test_a_broken_body_behind_a_waiting_request_is_refused_in_its_turn() -> None
 
 
 def test_a_body_that_breaks_under_an_answer_does_not_break_into_it() -> None:
-    with live_server(LIMITS) as server, server.connected() as connection:
+    with live_server(limited(LIMITS)) as server, server.connected() as connection:
         connection.sendall(request("POST", "/stream", b"", "Transfer-Encoding: chunked"))
         received = connection.recv(1 << 16)
         connection.sendall(b"zz\r\n" + request("GET", "/after"))
@@ -415,7 +420,10 @@ def test_a_client_that_does_not_take_its_answer_is_cut_off(server: Live, wish: s
 
 
 def test_a_client_that_takes_its_answer_slowly_gets_all_of_it() -> None:
-    with live_server(HttpLimits(write_timeout_s=1.0)) as server, server.connected() as connection:
+    with (
+        live_server(limited(HttpLimits(write_timeout_s=1.0))) as server,
+        server.connected() as connection,
+    ):
         connection.sendall(request("GET", "/large", b"", "Connection: close"))
         taken = 0
         while piece := connection.recv(1 << 20):
@@ -434,7 +442,7 @@ def test_a_client_that_resets_the_connection_leaves_nothing(server: Live) -> Non
 
 
 def test_requests_whose_client_is_gone_are_ended_quietly(caplog: pytest.LogCaptureFixture) -> None:
-    with live_server(LIMITS) as server:
+    with live_server(limited(LIMITS)) as server:
         with server.connected() as connection:
             connection.sendall(request("GET", "/wait") + request("GET", "/second"))
             wait_until(lambda: "/wait" in server.application.seen)
@@ -466,30 +474,23 @@ def test_random_bytes_never_hang_and_never_show_the_inside(server: Live) -> None
     wait_until(lambda: not server.server.server_state.connections)
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("127.0.0.1:8000", 200),
-        ("localhost", 200),
-        ("LOCALHOST:1", 200),
-        ("[::1]:80", 200),
-        ("evil.example", 421),
-        ("localhost.evil.example", 421),
-        ("127.0.0.1.evil.example:80", 421),
-        ("", 421),
-    ],
-)
-def test_without_keys_only_loopback_names_are_answered(host: str, status: int) -> None:
-    with live_server(HttpLimits(only_loopback_names=True)) as server:
-        (answer,) = server.ask_and_end(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        assert answer.status == status
+def test_without_keys_only_loopback_names_are_answered() -> None:
+    local = ["127.0.0.1:8000", "localhost", "LOCALHOST:1", "[::1]:80"]
+    foreign = ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", ""]
+    with live_server(limited(HttpLimits(only_loopback_names=True))) as server:
+        for host in local + foreign:
+            answers = server.ask_and_end(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            if host in local:
+                assert answers[0].status == 200
+            else:
+                assert the_problem(answers, 421).document["field"] == "Host"
 
 
 # The end
 
 
 def test_the_server_ends_with_its_answers_given() -> None:
-    with live_server(LIMITS) as server, contextlib.ExitStack() as stack:
+    with live_server(limited(LIMITS)) as server, contextlib.ExitStack() as stack:
         idle, half, busy = [stack.enter_context(server.connected()) for _ in range(3)]
         idle.sendall(request())
         assert read_one(idle).status == 200
@@ -502,3 +503,17 @@ def test_the_server_ends_with_its_answers_given() -> None:
         busy.sendall(b"abc")
         (answer,) = read_to_end(busy)
         assert (answer.body, answer.headers["connection"]) == (b"3", "close")
+
+
+def test_the_configuration_reaches_the_socket(tmp_path: Path) -> None:
+    keys = Configuration(port=0, max_header_bytes=1024, api_keys_file=tmp_path / "keys.json")
+    demo = Configuration(port=0, demo=True, header_timeout_s=0.1)
+    foreign = b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"
+    with live_server(uvicorn_config(Application(), keys)) as server:
+        (answer,) = server.ask_and_end(foreign)
+        assert answer.status == 200
+        assert set(answer.headers) == {"date", "content-length"}
+        the_problem(server.ask(request("GET", "/", b"", "X: " + "a" * 1_024)), 431)
+    with live_server(uvicorn_config(Application(), demo)) as server:
+        the_problem(server.ask(foreign), 421)
+        the_problem(server.ask(b"GET"), 408)
