@@ -12,14 +12,15 @@ from fraud_system.settings import Settings
 from serving.operations.ledger_files import LedgerFiles
 from serving.workers.running import write_settings
 
-EVENTS = 900
+EVENTS = 500
 HORIZON_S = 36_000
 
 
 def scorer_settings() -> Settings:
     """Clocks of hours: within the simulated stream much is beyond the horizon."""
     labels = replace(SIMULATED_LABELS, maturity_s=18_000, horizon_s=HORIZON_S)
-    return replace(simulated_settings(model=MODELS["baseline"]), labels=labels)
+    settings = simulated_settings(model=MODELS["baseline"])
+    return replace(settings, labels=labels, publish_every_labels=50)
 
 
 def serving(ledger: Ledger, settings: Settings, events: int = EVENTS) -> Iterator[None]:
@@ -27,7 +28,7 @@ def serving(ledger: Ledger, settings: Settings, events: int = EVENTS) -> Iterato
     engine, learner = replay.start(settings, ledger)
     stream = simulated_arrivals(events)
     for number, _ in enumerate(replay.run(engine, learner, ledger, cut(stream, [15]))):
-        if number in (20, 60):
+        if number in (15, 45):
             replay.save_snapshot(engine, learner, ledger)
         yield
     replay.save_snapshot(engine, learner, ledger)

@@ -31,6 +31,7 @@ from fraud_system.ledger.sqlite_file import connected, ledger_errors
 from fraud_system.ledger.sqlite_schema import LEDGER_VERSION
 from serving.columns import time_of
 from serving.operations.durable_files import copy_file, disk_errors, sync_folder
+from serving.operations.journal import check_none
 from serving.operations.ledger_files import LedgerFiles, bounds, check_exists, check_whole
 from serving.operations.manifest import BackupManifest, FileEntry
 from serving.workers.running import read_settings
@@ -60,13 +61,9 @@ def back_up(
         LedgerError: there is no ledger, another backup is running in `out`, or the disk refuses.
         CorruptFrame: the ledger is damaged, or the copy is.
     """
+    out = out.resolve()
     check_exists(source)
-    if source.erasure.exists():
-        raise LedgerError(
-            "an erasure was cut off; a copy would keep what was to be erased",
-            field=str(source.erasure),
-            fix="finish it with `python -m serving erase-card --resume`",
-        )
+    check_none(source.erasure)  # a copy would keep what was to be erased
     settings = read_settings(source.settings)
     with disk_errors("cannot write the backup"), _unfinished(out) as folder:
         copy = LedgerFiles(folder / "ledger.sqlite")

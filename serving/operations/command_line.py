@@ -30,7 +30,7 @@ def parser(name: str, description: str) -> Parser:
 
 def files_of(given: argparse.Namespace) -> LedgerFiles:
     """The files of the ledger that was named."""
-    return LedgerFiles(given.ledger)
+    return LedgerFiles(given.ledger.resolve())
 
 
 def archive_of(given: argparse.Namespace) -> Path:

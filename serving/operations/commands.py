@@ -1,8 +1,9 @@
-"""`python -m serving backup|restore|archive|verify`: see `-h` of each, and docs/operations.md.
+"""`python -m serving backup|restore|archive|verify|erase-card`: see `-h` of each, and docs/operations.md.
 
 A mistake ends with one line and exit code 2.
 """
 
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from serving.operations.archive import Archive
 from serving.operations.backup import back_up
 from serving.operations.command_line import archive_of, files_of, parser
 from serving.operations.dropping import archived_before, drop_in_steps
+from serving.operations.erase import erase, resume
 from serving.operations.ledger_files import check_exists
 from serving.operations.restore import restore
 from serving.operations.retention import kept_s, needed_from
@@ -138,9 +140,49 @@ def _verify(arguments: Sequence[str]) -> None:
     print(f"{last:,} events replayed: every byte is the same")
 
 
+def _erase_card(arguments: Sequence[str]) -> None:
+    taking = parser(
+        "erase-card", "Replace a card's key by a random one, everywhere; the server is stopped."
+    )
+    taking.add_argument("--entity", default="card", help="what the settings call it; default: card")
+    what = taking.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--card", help="its number as it was sent, or - to read it from standard input"
+    )
+    what.add_argument("--resume", action="store_true", help="finish what was cut off")
+    given = taking.parse_args(arguments)
+    files, archive = files_of(given), Archive(archive_of(given))
+
+    def progress(step: str) -> None:
+        print(f"... {step}", file=sys.stderr)
+
+    if given.resume:
+        done = resume(files, archive, progress)
+    else:
+        card = sys.stdin.readline().rstrip("\n") if given.card == "-" else given.card
+        done = erase(files, archive, given.entity, card, _random_key(), progress)
+    print(
+        f"erased the {given.entity} from {done.transactions:,} transactions: {done.frames:,} frames of the"
+        f" ledger and {done.spans:,} spans of the archive were written anew"
+    )
+    if done.same_key:
+        print(
+            f"{done.same_key:,} records hold the same 64-bit key for something else, such as a terminal of"
+            " the very same text; that was left"
+        )
+    print(
+        "backups, exports and the run that the ledger was begun from are not touched: remove them, too"
+    )
+
+
+def _random_key() -> int:
+    return secrets.randbits(64) or 1
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "backup": _backup,
     "restore": _restore,
     "archive": _archive,
     "verify": _verify,
+    "erase-card": _erase_card,
 }

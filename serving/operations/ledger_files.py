@@ -21,7 +21,7 @@ class LedgerFiles(NamedTuple):
     """The files of one scorer.
 
     Args:
-        ledger: the ledger itself; the others lie beside it.
+        ledger: the ledger itself, by an absolute path; the others lie beside it.
     """
 
     ledger: Path

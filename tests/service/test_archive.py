@@ -96,7 +96,7 @@ def test_odd_columns_come_back_byte_for_byte(archive: Archive) -> None:
 def test_all_frames_of_a_scorer_come_back_byte_for_byte(
     files: LedgerFiles, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_module, "SPAN_EVENTS", 500)
+    monkeypatch.setattr(archive_module, "SPAN_EVENTS", 300)
     with SqliteLedger(files.ledger, read_only=True) as ledger:
         spans = list(archive.append(ledger.frames()))
         again = [encode_frame(frame) for span in archive.spans() for frame in archive.frames(span)]

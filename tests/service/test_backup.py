@@ -42,7 +42,7 @@ def test_a_backup_under_load_holds_what_was_acknowledged_before_it_began(tmp_pat
     write_settings(files.settings, settings)
     with SqliteLedger(files.ledger) as writer:
         commits = serving(writer, settings)
-        for _ in range(50):
+        for _ in range(30):
             next(commits)
         acknowledged, during = writer.last_seq, []
 
