@@ -16,7 +16,7 @@ from fraud_system.keys import mix
 from monitoring.compiled import compiled
 
 Floats = NDArray[np.float64]
-CHANCES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+CHANCES = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 0.99)
 EDGES = len(CHANCES) + 2
 
 
@@ -71,8 +71,8 @@ class Sample:
         >>> values = np.column_stack([np.arange(1_000.0), np.ones(1_000)])
         >>> sample.take(np.arange(1, 1_001, dtype=np.uint64), values)
         >>> bins = sample.bins()
-        >>> bins.edges[7:9, 0], bool(bins.edges[0, 1] < 1.0), bins.edges[1:3, 1]
-        (array([499., 599.], dtype=float32), True, array([ 1., inf], dtype=float32))
+        >>> bins.edges[4:6, 0], bool(bins.edges[0, 1] < 1.0), bins.edges[1:3, 1]
+        (array([499., 649.], dtype=float32), True, array([ 1., inf], dtype=float32))
         """
         edges = np.full((EDGES, self.rows.shape[1]), np.inf, np.float32)
         deviation = np.full(self.rows.shape[1], np.finfo(np.float32).tiny, np.float64)

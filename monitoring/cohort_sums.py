@@ -17,9 +17,11 @@ LEAST_CHANCE = 1e-15  # log losses are finite
 
 
 @borrowing
-def add_transactions(sums: Any, probability: Any, amount: Any, action: Any, cut_off: float) -> None:
-    """Add transactions (n,) to the sums (COHORT_SUMS,) of their cohort."""
-    for row in range(len(probability)):
+def add_transactions(
+    sums: Any, probability: Any, amount: Any, action: Any, cut_off: float, start: int, stop: int
+) -> None:
+    """Add transactions start..stop-1 to the sums (COHORT_SUMS,) of their cohort."""
+    for row in range(start, stop):
         flagged = 1.0 if action[row] != APPROVE else 0.0
         sums[0] += 1.0
         sums[3] += flagged
@@ -44,6 +46,8 @@ def add_matured(
     resolution: Any,
     happened_us: Any,
     expected_seq: Any,
+    start: int,
+    stop: int,
     seq: Any,
     amount: Any,
     action: Any,
@@ -51,12 +55,12 @@ def add_matured(
     heuristic: Any,
     constant: Any,
 ) -> bool:
-    """Add what was resolved (n,) for the first time to the sums (cohorts, MATURED_SUMS) of each one's cohort.
+    """Add what was resolved first, of start..stop-1, to the sums (cohorts, MATURED_SUMS) of its cohort.
 
     From `seq` on the columns are rings of the open transactions; False if one is not in its place.
     """
     last = len(seq) - 1
-    for row in range(len(ordinal)):
+    for row in range(start, stop):
         at, fraud = ordinal[row] & last, resolution[row] == FRAUD
         if seq[at] != expected_seq[row]:
             return False

@@ -76,7 +76,11 @@ class Cohorts:
         self._reports: list[tuple[int, int, float]] = []  # of the stretch that is not over
 
     def take(self, frame: Frame) -> Iterator[Stretch]:
-        """Read the next frame; yields each stretch that is over, when its books are complete."""
+        """Read the next frame; yields each stretch that is over, when its books are complete.
+
+        Raises:
+            ArtefactError: a label is about a transaction that was not read, or not in its place.
+        """
         tables = {name: frame.tables[name] for name in CLOCKS if name in frame.tables}
         if not tables:
             return
@@ -85,7 +89,7 @@ class Cohorts:
             self._first = min(int(each[0]) for each in known.values()) // self.cohort_us
             self._number = self._first
         last_us = max(int(each[-1]) for each in known.values())
-        place = dict.fromkeys(tables, 0)
+        place, opened = dict.fromkeys(tables, 0), 0
         while True:
             end_us = (self._number + 1) * self.cohort_us
             is_over = last_us >= end_us
@@ -93,7 +97,9 @@ class Cohorts:
                 name: int(np.searchsorted(each, end_us)) if is_over else len(each)
                 for name, each in known.items()
             }
-            self._add(frame, {name: slice(place[name], after[name]) for name in tables})
+            if after.get("transaction", 0) > opened:
+                opened = self._open(frame, opened)
+            self._add(frame, {name: (place[name], after[name]) for name in tables})
             if not is_over:
                 return
             place = after
@@ -105,70 +111,82 @@ class Cohorts:
                 )
             )
 
-    def _add(self, frame: Frame, rows: dict[str, slice]) -> None:
-        def picked(name: str) -> bool:
-            return name in rows and rows[name].start < rows[name].stop
+    def _open(self, frame: Frame, start: int) -> int:
+        """Keep transactions from `start` for their labels, those of one block of the dispersion at a time.
 
-        if picked("transaction"):
-            self._add_transactions(
-                frame.tables["transaction"], frame.tables["decision"], rows["transaction"]
-            )
-        if picked("label"):
-            self._messages += rows["label"].stop - rows["label"].start
-        if picked("resolved"):
-            self._add_resolved(frame.tables["resolved"], rows["resolved"])
-
-    def _add_transactions(self, transactions: Table, decisions: Table, rows: slice) -> None:
+        Returns the first that is not kept yet: a new block changes the dispersion, which the stretches before
+        it must not see.
+        """
+        transactions, decisions = frame.tables["transaction"], frame.tables["decision"]
+        known_us, block_us = transactions["known_time_us"], self.dispersion.block_us
+        block = int(known_us[start]) // block_us
+        stop = int(np.searchsorted(known_us, (block + 1) * block_us))
+        rows = slice(start, stop)
+        model, keys = decisions["probability_model"][rows], transactions["entity_keys"][rows]
         amount = transactions["amount"][rows]
-        model, action = decisions["probability_model"][rows], decisions["action"][rows]
-        if np.isnan(self._cut_off):
-            missing = self.settings.amount_sample - len(self._amounts)
-            self._amounts = np.concatenate([self._amounts, amount[:missing]])
-        block = int(transactions["known_time_us"][rows.start]) // self.dispersion.block_us
-        cluster = self.dispersion.take(block, transactions["entity_keys"][rows], model)
         self.rows.append(
             {
                 "seq": transactions["seq"][rows],
                 "amount": amount,
-                "action": action,
-                "cluster": cluster,
+                "action": decisions["action"][rows],
+                "cluster": self.dispersion.take(block, keys, model),
             }
             | {name: decisions[name][rows] for name in PROBABILITIES}
         )
-        sums = self._sums[self._number % self.size]
-        add_transactions(sums, model, amount, action, self._cut_off)
+        return stop
 
-    def _add_resolved(self, resolved: Table, rows: slice) -> None:
-        ordinal, resolution = resolved["ordinal"][rows], resolved["resolution"][rows]
-        happened_us = resolved["transaction_time_us"][rows]
-        self._resolved += len(ordinal)
-        self.rows.check(ordinal)
+    def _add(self, frame: Frame, rows: dict[str, tuple[int, int]]) -> None:
+        start, stop = rows.get("transaction", (0, 0))
+        if start < stop:
+            amount = frame.tables["transaction"]["amount"]
+            decisions = frame.tables["decision"]
+            if np.isnan(self._cut_off):
+                last = min(stop, start + self.settings.amount_sample - len(self._amounts))
+                self._amounts = np.concatenate([self._amounts, amount[start:last]])
+            add_transactions(
+                self._sums[self._number % self.size],
+                decisions["probability_model"],
+                amount,
+                decisions["action"],
+                self._cut_off,
+                start,
+                stop,
+            )
+        start, stop = rows.get("label", (0, 0))
+        self._messages += stop - start
+        start, stop = rows.get("resolved", (0, 0))
+        if start < stop:
+            self._add_resolved(frame.tables["resolved"], start, stop)
+
+    def _add_resolved(self, resolved: Table, start: int, stop: int) -> None:
+        self._resolved += stop - start
+        self.rows.check(resolved["ordinal"][start:stop])
         in_place = add_matured(
             self._matured,
             self.cohort_us,
-            ordinal,
-            resolution,
-            happened_us,
-            resolved["transaction_seq"][rows],
+            resolved["ordinal"],
+            resolved["resolution"],
+            resolved["transaction_time_us"],
+            resolved["transaction_seq"],
+            start,
+            stop,
             *(self.rows.ring(name) for name in ("seq", "amount", "action", *PROBABILITIES)),
         )
         if not in_place:
             raise ArtefactError(
                 "a label is about a transaction that is not in its place", field="resolved.ordinal"
             )
+        resolution = resolved["resolution"][start:stop]
         is_report = (resolution == Resolution.FRAUD) | (resolution == Resolution.LATE_FRAUD)
-        if is_report.any():
-            known_us = resolved["known_time_us"][rows]
-            self._take_reports(ordinal[is_report], happened_us[is_report], known_us[is_report])
-
-    def _take_reports(
-        self, ordinal: NDArray[np.int64], happened_us: NDArray[np.int64], known_us: Any
-    ) -> None:
+        if not is_report.any():
+            return
+        report = start + np.flatnonzero(is_report)
+        ordinal, happened_us = resolved["ordinal"][report], resolved["transaction_time_us"][report]
         model = self.rows.column("probability_model", ordinal)
         mark = np.minimum(self.rows.column("amount", ordinal) / self._cut_off, 1.0)
         mark[~np.isfinite(model)] = np.nan
-        columns = (each.tolist() for each in (happened_us, known_us, mark))
-        self._reports += zip(*columns, strict=True)
+        columns = happened_us, resolved["known_time_us"][report], mark
+        self._reports += zip(*(each.tolist() for each in columns), strict=True)
         self.dispersion.report(
             happened_us // self.dispersion.block_us, self.rows.column("cluster", ordinal), model
         )

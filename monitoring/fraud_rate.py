@@ -27,7 +27,7 @@ from monitoring.e_detector import EDetectorSettings
 from monitoring.findings import Finding
 from monitoring.stretch import Stretch
 from monitoring.watch import Marks, Watch
-from monitoring.weeks import place_in_week, places_in_week
+from monitoring.weeks import places_in_week
 
 Floats = NDArray[np.float64]
 MONITOR = "fraud_rate"
@@ -65,59 +65,52 @@ class FraudRate:
     Args:
         settings: see `FraudRateSettings`.
         cohorts: held apart (see `EDetector`).
+        size: cohorts whose labels may still come, at most.
+        cohort_us: length of a stretch.
     """
 
-    def __init__(self, settings: FraudRateSettings, cohorts: int) -> None:
+    def __init__(
+        self, settings: FraudRateSettings, cohorts: int, size: int, cohort_us: int
+    ) -> None:
         self.settings = settings
         self.watch = Watch(
             MONITOR, "share", "reports", "earlier weeks had", settings.detector, cohorts
         )
-        self._reports = np.zeros(0)  # of the cohorts in the books, oldest first
-        self._usual = np.zeros(0)  # share of frauds in each, as it was usual at its birth
-        self._shares = np.zeros(0)  # by place in the week, as of today
+        self._reports = np.zeros(size)  # of each cohort, by its number % size
+        self._usual = np.zeros(size)  # share of frauds that was usual at its birth; 0 where unknown
+        self._shares = np.zeros(places_in_week(cohort_us))  # by place in the week, as of today
         self._slack = 0.0
 
     def fold(self, stretch: Stretch) -> list[Finding]:
         """Take the next stretch; returns what has changed."""
-        older = len(stretch.cohort) - 1
-        self._usual = self._usual[len(self._usual) - older :]
-        self._reports = self._reports[len(self._reports) - older :]
+        size, place = len(self._usual), stretch.number % len(self._shares)
+        at = stretch.cohort % size
+        self._reports[at[-1]] = 0.0
         if stretch.end_us % DAY_US < stretch.cohort_us:
-            self._learn(stretch)
-        self._usual = np.append(self._usual, self._usual_now(stretch))
-        self._reports = np.append(self._reports, 0.0)
-        age = stretch.number - stretch.report_cohort
-        held = age < len(self._reports)
-        np.add.at(self._reports, -1 - age[held], 1.0)
-        judged = held & np.isfinite(self._usual[-1 - np.minimum(age, len(self._usual) - 1)])
-        usual = np.nan_to_num(self._usual)
-        cohort = stretch.report_cohort[judged]
+            self._learn(stretch, at)
+        self._usual[at[-1]] = self._shares[place]
+        cohort = stretch.report_cohort[stretch.report_cohort >= stretch.cohort[0]]
+        np.add.at(self._reports, cohort % size, 1.0)
+        cohort = cohort[self._usual[cohort % size] > 0.0]
         return self.watch.fold(
             stretch,
             Marks(cohort, np.ones(len(cohort))),
-            Marks(stretch.cohort, usual * stretch.rows * stretch.share),
+            Marks(stretch.cohort, self._usual[at] * stretch.rows * stretch.share),
             stretch.rate_dispersion,
             self._slack,
         )
 
-    def _usual_now(self, stretch: Stretch) -> float:
-        """Share of frauds that is usual at this place in the week; nan while that is not known."""
-        if not len(self._shares):
-            return float("nan")
-        return float(self._shares[place_in_week(stretch.cohort[-1:], stretch.cohort_us)[0]])
-
-    def _learn(self, stretch: Stretch) -> None:
+    def _learn(self, stretch: Stretch, at: NDArray[np.int64]) -> None:
         """What is usual at each place in the week, from the cohorts that are old enough."""
-        cohort, rows = stretch.cohort[:-1], stretch.rows[:-1]
-        known = np.cumsum(stretch.share[::-1])[::-1][:-1]
-        old = (stretch.number - cohort) * stretch.cohort_us >= self.settings.gap_s * SECOND_US
-        reports = self._reports[old]
+        young = -(-self.settings.gap_s * SECOND_US // stretch.cohort_us)
+        reports = self._reports[at[:-young]]
         if reports.sum() < self.settings.least_reports:
             return
-        exposed = rows[old] * known[old]
+        known = np.cumsum(stretch.share[::-1])[::-1]
+        exposed = (stretch.rows * known)[:-young]
         overall = reports.sum() / exposed.sum()
-        place = place_in_week(cohort[old], stretch.cohort_us)
-        places = places_in_week(stretch.cohort_us)
+        places = len(self._shares)
+        place = stretch.cohort[:-young] % places
         prior = self.settings.prior_reports
         self._shares = (np.bincount(place, reports, places) + prior) / (
             np.bincount(place, exposed, places) + prior / overall

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from monitoring.bins import EDGES
 from monitoring.compiled import borrowing
 
-Floats = NDArray[np.float64]
 Counts = NDArray[np.int32]
+MISSING, COUNTS = EDGES, EDGES + 1  # rows of a table of counts: above each edge, then missing
 HOURS_IN_WEEK = 168
 NO_HOUR = -1
 ROWS, SWITCHED = 0, 1  # places in `Hours.rows`
@@ -20,21 +20,19 @@ class Hours(NamedTuple):
 
     Args:
         edges: (EDGES, s) ascending.
-        above: (EDGES, s) rows above each edge in the hour that is not over.
-        missing: (s,) rows in it where the subject is nan.
+        now: (COUNTS, s) of the hour that is not over: rows above each edge, and rows that are nan.
         rows: (2,) rows in it, and whether any of them was answered under plan B.
         hour: (size,) number of the hour that is held, or NO_HOUR.
-        past_above, past_missing, past_rows: (size, ...) the same of earlier hours.
-        is_bad: (size, 2 s) not to be compared with: it was found to have shifted.
+        past: (size, COUNTS, s) of earlier hours.
+        past_rows: (size,) rows in each.
+        is_bad: (size, s) not to be compared with: the subject was found to have shifted.
     """
 
     edges: NDArray[np.float32]
-    above: Counts
-    missing: Counts
+    now: Counts
     rows: NDArray[np.int64]
     hour: NDArray[np.int64]
-    past_above: Counts
-    past_missing: Counts
+    past: Counts
     past_rows: NDArray[np.int64]
     is_bad: NDArray[np.bool_]
 
@@ -46,11 +44,9 @@ def count(hours: Any, values: Any, first: int, start: int, stop: int) -> None:
     for row in range(start, stop):
         for edge in range(EDGES):
             for each in range(width):
-                hours.above[edge, first + each] += (
-                    values[row, each] > hours.edges[edge, first + each]
-                )
+                hours.now[edge, first + each] += values[row, each] > hours.edges[edge, first + each]
         for each in range(width):
-            hours.missing[first + each] += values[row, each] != values[row, each]
+            hours.now[MISSING, first + each] += values[row, each] != values[row, each]
 
 
 @borrowing
@@ -60,18 +56,15 @@ def keep(hours: Any, hour: int) -> None:
     hours.hour[place] = hour
     hours.past_rows[place] = hours.rows[ROWS]
     hours.rows[:] = 0
-    for each in range(hours.above.shape[1]):
-        hours.past_missing[place, each] = hours.missing[each]
-        hours.missing[each] = 0
-    for edge in range(EDGES):
-        for each in range(hours.above.shape[1]):
-            hours.past_above[place, edge, each] = hours.above[edge, each]
-            hours.above[edge, each] = 0
+    for each in range(COUNTS):
+        for subject in range(hours.now.shape[1]):
+            hours.past[place, each, subject] = hours.now[each, subject]
+            hours.now[each, subject] = 0
 
 
 @borrowing
 def window(hours: Any, hour: int, least_rows: int) -> int:
-    """How many hours back there are `least_rows` rows; 0 if not within a week."""
+    """How many hours, up to this one, hold `least_rows` rows; 0 if a week does not."""
     rows, size = 0, len(hours.hour)
     for back in range(HOURS_IN_WEEK):
         place = (hour - back) % size
@@ -84,23 +77,19 @@ def window(hours: Any, hour: int, least_rows: int) -> int:
 
 
 @borrowing
-def rows_in(hours: Any, hour: int, width: int) -> float:
-    """Rows of the hours up to `hour`, `width` of them."""
-    rows = 0
+def add_window(hours: Any, hour: int, width: int, total: Any) -> float:
+    """Put what the `width` hours up to `hour` hold into `total` (COUNTS, s); returns their rows.
+
+    -1 where one of them is not held.
+    """
+    size, rows = len(hours.hour), 0
+    total[:] = 0
     for back in range(width):
-        rows += hours.past_rows[(hour - back) % len(hours.hour)]
+        place = (hour - back) % size
+        if hours.hour[place] != hour - back:
+            return -1.0
+        rows += hours.past_rows[place]
+        for each in range(COUNTS):
+            for subject in range(total.shape[1]):
+                total[each, subject] += hours.past[place, each, subject]
     return float(rows)
-
-
-@borrowing
-def add_window(hours: Any, hour: int, width: int, above: Any, missing: Any) -> None:
-    """What was counted in the hours up to `hour`, `width` of them."""
-    above[:] = 0.0
-    missing[:] = 0.0
-    for back in range(width):
-        place = (hour - back) % len(hours.hour)
-        for edge in range(EDGES):
-            for each in range(above.shape[1]):
-                above[edge, each] += hours.past_above[place, edge, each]
-        for each in range(above.shape[1]):
-            missing[each] += hours.past_missing[place, each]

@@ -62,12 +62,12 @@ class Monitor:
         entities, held = len(system.features.entities), settings.cohorts_held
         self.cohorts = Cohorts(settings.cohorts, system.labels, entities, settings.dispersion)
         cohort_us = self.cohorts.cohort_us
-        self.sanity = Sanity(settings.sanity)
+        self.sanity = Sanity(settings.sanity, system.publish_every_labels)
         self.shift = Shift(settings.shift, system.features.names)
         self.label_feed = LabelFeed(settings.label_feed, held, cohort_us)
         self.label_delay = LabelDelay(settings.label_delay)
         self.calibration = Calibration(settings.calibration, held)
-        self.fraud_rate = FraudRate(settings.fraud_rate, held)
+        self.fraud_rate = FraudRate(settings.fraud_rate, held, self.cohorts.size, cohort_us)
         self.performance = Performance(settings.performance, cohort_us)
         self.expectation = Expectation(settings.expectation, cohort_us)
         self.read_through_seq = 0

@@ -5,7 +5,8 @@
 - *weights*: of every publication, the largest size of a weight, on standardised features; whether all are
   numbers; and whether, from `settled_versions` on, they point against those before (the cosine of both;
   weights with flipped signs have -1).
-- *staleness*: seconds, and resolved labels, since the weights in force were adopted.
+- *staleness*: publications that are overdue, by the labels resolved since the weights in force were adopted;
+  and once one is, the age of the weights in seconds.
 - *latency*: where summaries are given, the share of time above the budget.
 
 Units: shares, weights, seconds, labels, microseconds. Findings come with the transaction that ends a
@@ -36,8 +37,8 @@ NOT_NUMBERS, CONSTANT, SIZE, DIRECTION = (
     "size of weights",
     "direction of weights",
 )
-STALE_S, STALE_LABELS, LATENCY = "age of weights", "labels not learned", "latency"
-ROWS, BAD, LOWEST, HIGHEST = range(4)  # places in the block
+AGE, OVERDUE, LATENCY = "age of weights", "publications overdue", "latency"
+ROWS, BAD, LOWEST, HIGHEST, LEARNED = range(5)  # places in the block
 NEVER_US = -1
 
 
@@ -50,8 +51,8 @@ class SanitySettings:
         weight_warning, weight_alarm: of the size of a weight on standardised features.
         settled_versions: publications before which directions are not compared.
         direction_warning, direction_alarm: of the cosine of weights and those before.
+        overdue_warning, overdue_alarm: publications.
         stale_warning_s, stale_alarm_s: since the weights were adopted, seconds.
-        stale_warning_labels, stale_alarm_labels: resolved since.
         latency_budget_us: of the 99 % quantile of answers.
 
     Raises:
@@ -67,22 +68,20 @@ class SanitySettings:
     settled_versions: int = 30
     direction_warning: float = 0.5
     direction_alarm: float = 0.2
+    overdue_warning: float = 5.0
+    overdue_alarm: float = 20.0
     stale_warning_s: float = 2 * 86_400.0
     stale_alarm_s: float = 7 * 86_400.0
-    stale_warning_labels: int = 10_000
-    stale_alarm_labels: int = 50_000
     latency_budget_us: float = 100_000.0
 
     def __post_init__(self) -> None:
         check_positive("sanity", **asdict(self))
-        for name in ("not_numbers", "weight", "stale"):
-            units = ("_s", "_labels") if name == "stale" else ("",)
-            for unit in units:
-                warning, alarm = (getattr(self, f"{name}_{w}{unit}") for w in ("warning", "alarm"))
-                if warning > alarm:
-                    raise ConfigError(
-                        "must not exceed that of the alarm", field=f"sanity.{name}_warning{unit}"
-                    )
+        for name, unit in (("not_numbers", ""), ("weight", ""), ("overdue", ""), ("stale", "_s")):
+            warning, alarm = (getattr(self, f"{name}_{w}{unit}") for w in ("warning", "alarm"))
+            if warning > alarm:
+                raise ConfigError(
+                    "must not exceed that of the alarm", field=f"sanity.{name}_warning{unit}"
+                )
         if self.direction_warning < self.direction_alarm:
             raise ConfigError(
                 "must not be below that of the alarm", field="sanity.direction_warning"
@@ -111,11 +110,13 @@ class Sanity:
 
     Args:
         settings: see `SanitySettings`.
+        publish_every_labels: how many labels make a publication due.
     """
 
-    def __init__(self, settings: SanitySettings) -> None:
+    def __init__(self, settings: SanitySettings, publish_every_labels: int) -> None:
         self.settings = settings
-        subjects = (NOT_NUMBERS, CONSTANT, SIZE, DIRECTION, STALE_S, STALE_LABELS, LATENCY)
+        self.publish_every_labels = publish_every_labels
+        subjects = (NOT_NUMBERS, CONSTANT, SIZE, DIRECTION, AGE, OVERDUE, LATENCY)
         self.levels = dict.fromkeys(subjects, Level.OK)
         self._block = _empty_block()
         self._weight = np.zeros(0)
@@ -137,14 +138,16 @@ class Sanity:
             return []
         self._labels_since += stretch.resolved
         settings, ends = self.settings, (stretch.seq, stretch.end_us)
-        age_s = (stretch.end_us - self._published_us) / SECOND_US
+        overdue = self._labels_since / self.publish_every_labels
+        limits = settings.overdue_warning, settings.overdue_alarm
+        words = f"{self._labels_since:,} labels resolved since the weights in force were adopted"
+        findings = self._above(OVERDUE, overdue, *limits, *ends, words)
+        # With little traffic weights are old and well: none are due. The stretch of a publication counts
+        # whole, so one may seem due that is not.
+        age_s = (stretch.end_us - self._published_us) / SECOND_US if overdue >= 2.0 else 0.0
         limits = settings.stale_warning_s, settings.stale_alarm_s
-        words = f"weights in force for {age_s / 3_600:.1f} hours"
-        findings = self._above(STALE_S, age_s, *limits, *ends, words)
-        labels = self._labels_since
-        limits = settings.stale_warning_labels, settings.stale_alarm_labels
-        words = f"{labels:,} labels resolved since the weights in force were adopted"
-        return findings + self._above(STALE_LABELS, float(labels), *limits, *ends, words)
+        words = f"weights in force for {age_s / 3_600:.1f} hours, and newer ones are due"
+        return findings + self._above(AGE, age_s, *limits, *ends, words)
 
     def fold_latency(self, summary: LatencySummary) -> list[Finding]:
         """Take a summary; above the budget is a warning, above twice the budget an alarm."""
@@ -155,24 +158,28 @@ class Sanity:
 
     def _scores(self, transactions: Table, decisions: Table) -> list[Finding]:
         findings: list[Finding] = []
-        probability = decisions["probability_model"]
+        probability, version = decisions["probability_model"], decisions["weights_version"]
         settings, row = self.settings, 0
         while True:
-            row = _add_block(self._block, probability, row, settings.block_rows)
+            row = _add_block(self._block, probability, version, row, settings.block_rows)
             if self._block[ROWS] < settings.block_rows:
                 return findings
             ends = int(transactions["seq"][row - 1]), int(transactions["known_time_us"][row - 1])
-            rows, bad, low, high = self._block.tolist()
+            findings += self._judge_block(*ends)
             self._block = _empty_block()
-            words = f"{bad:.0f} of the last {rows:.0f} transactions had no probability of the model"
-            limits = settings.not_numbers_warning, settings.not_numbers_alarm
-            findings += self._above(NOT_NUMBERS, bad / rows, *limits, *ends, words)
-            spread = high - low if bad < rows else math.inf
-            level = Level.ALARM if spread < settings.least_spread else Level.OK
-            words = (
-                f"the probabilities of {rows - bad:.0f} transactions lie in {low:.6g} .. {high:.6g}"
-            )
-            findings += self._change(CONSTANT, level, spread, settings.least_spread, *ends, words)
+
+    def _judge_block(self, seq: int, known_us: int) -> list[Finding]:
+        settings = self.settings
+        rows, bad, low, high, learned = self._block.tolist()
+        words = f"{bad:.0f} of the last {rows:.0f} transactions had no probability of the model"
+        limits = settings.not_numbers_warning, settings.not_numbers_alarm
+        findings = self._above(NOT_NUMBERS, bad / rows, *limits, seq, known_us, words)
+        # The very first weights know nothing, and give all the same.
+        spread = high - low if learned == rows and bad < rows else math.inf
+        level = Level.ALARM if spread < settings.least_spread else Level.OK
+        words = f"the probabilities of {rows - bad:.0f} transactions lie in {low:.6g} .. {high:.6g}"
+        least = settings.least_spread
+        return findings + self._change(CONSTANT, level, spread, least, seq, known_us, words)
 
     def _publication(self, table: Table, known_us: int) -> list[Finding]:
         self._published_us, self._labels_since = known_us, 0
@@ -241,16 +248,17 @@ class Sanity:
 
 
 def _empty_block() -> Floats:
-    return np.array([0.0, 0.0, math.inf, -math.inf])
+    return np.array([0.0, 0.0, math.inf, -math.inf, 0.0])
 
 
 @borrowing
-def _add_block(block: Any, probability: Any, start: int, size: int) -> int:
+def _add_block(block: Any, probability: Any, version: Any, start: int, size: int) -> int:
     """Add rows from `start` until the block holds `size`; returns the first row that is not in it."""
     row = start
     while row < len(probability) and block[ROWS] < size:
         value = probability[row]
         block[ROWS] += 1.0
+        block[LEARNED] += version[row] > 0
         if math.isfinite(value):
             block[LOWEST] = min(block[LOWEST], value)
             block[HIGHEST] = max(block[HIGHEST], value)

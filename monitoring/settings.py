@@ -15,6 +15,8 @@ from monitoring.sanity import SanitySettings
 from monitoring.shift import ShiftSettings
 from monitoring.stretch import CohortSettings
 
+WEEK_S = 7 * 86_400
+
 
 @dataclass(frozen=True)
 class MonitorSettings:
@@ -46,6 +48,8 @@ class MonitorSettings:
         if not isinstance(self.cohorts_held, int) or self.cohorts_held < 1:
             raise ConfigError("must be a whole number above 0", field="monitor.cohorts_held")
         cohort_s = self.cohorts.cohort_s
+        if WEEK_S % cohort_s:
+            raise ConfigError(f"must divide a week ({WEEK_S} s)", field="cohorts.cohort_s")
         if self.dispersion.block_s % cohort_s:
             raise ConfigError(
                 f"must be a multiple of cohorts.cohort_s ({cohort_s})", field="dispersion.block_s"

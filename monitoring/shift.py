@@ -39,9 +39,9 @@ from fraud_system.events import SECOND_US, Frame, Scorer
 from fraud_system.setting_checks import check_positive
 from monitoring.bins import EDGES, Bins, Sample
 from monitoring.findings import Finding, Level
-from monitoring.hour_counts import HOURS_IN_WEEK, NO_HOUR, Hours
+from monitoring.hour_counts import COUNTS, HOURS_IN_WEEK, NO_HOUR, Hours
 from monitoring.shift_kernel import HOUR_US, fold
-from monitoring.shift_tests import FOUND, HOUR, Changes, Limits, Null, Scratch
+from monitoring.shift_tests import FOUND, HOUR, Changes, Compared, Limits, Null
 
 FEATURE, SCORE = "feature_shift", "score_shift"
 SERVED = ("model probability", "served probability", "action")
@@ -109,14 +109,12 @@ class Shift:
         size = (settings.weeks + 1) * HOURS_IN_WEEK
         self._hours = Hours(
             edges=np.full((EDGES, width), np.inf, np.float32),
-            above=np.zeros((EDGES, width), np.int32),
-            missing=np.zeros(width, np.int32),
+            now=np.zeros((COUNTS, width), np.int32),
             rows=np.zeros(2, np.int64),
             hour=np.full(size, NO_HOUR, np.int64),
-            past_above=np.zeros((size, EDGES, width), np.int32),
-            past_missing=np.zeros((size, width), np.int32),
+            past=np.zeros((size, COUNTS, width), np.int32),
             past_rows=np.zeros(size, np.int64),
-            is_bad=np.zeros((size, 2 * width), np.bool_),
+            is_bad=np.zeros((size, width), np.bool_),
         )
         start = settings.start_mean
         self._null = Null(
@@ -124,7 +122,6 @@ class Shift:
             variance=np.full(2 * width, start * start),
             seen=np.full(2 * width, settings.start_hours),
             level=np.zeros(2 * width, np.int64),
-            psi=np.full(2 * width, np.nan),
             clock=np.zeros(3, np.int64),
         )
         self._limits = Limits(
@@ -138,16 +135,16 @@ class Shift:
             psi_end=settings.psi_end,
             memory_hours=settings.memory_weeks * HOURS_IN_WEEK,
         )
-        self._scratch = Scratch(
-            now_above=np.zeros((EDGES, width)),
-            week_above=np.zeros((EDGES, width)),
-            now_missing=np.zeros(width),
-            week_missing=np.zeros(width),
-            past_above=np.zeros((EDGES, width)),
-            past_missing=np.zeros(width),
-            past_rows=np.zeros(2 * width),
-            now_bins=np.zeros(EDGES + 1),
-            past_bins=np.zeros(EDGES + 1),
+        self._compared = Compared(
+            now=np.zeros((COUNTS, width), np.int64),
+            week=np.zeros((COUNTS, width), np.int64),
+            past=np.zeros((COUNTS, width), np.int64),
+            is_well=np.zeros(width, np.int64),
+            past_rows=np.zeros(width),
+            left=np.zeros(width),
+            past_left=np.zeros(width),
+            statistic=np.zeros(2 * width),
+            freedom=np.zeros(2 * width),
         )
         self._out = Changes(np.zeros((4 * width, FOUND)), np.zeros(1, np.int64))
 
@@ -232,7 +229,7 @@ class Shift:
                 self._hours,
                 self._null,
                 self._limits,
-                self._scratch,
+                self._compared,
                 self._bins.deviation,
                 known_us,
                 features,

@@ -3,19 +3,18 @@
 from typing import Any
 
 from fraud_system.events import SECOND_US
-from monitoring.bins import EDGES
 from monitoring.compiled import borrowing
 from monitoring.hour_counts import (
+    COUNTS,
     HOURS_IN_WEEK,
     ROWS,
     SWITCHED,
     add_window,
     count,
     keep,
-    rows_in,
     window,
 )
-from monitoring.shift_tests import HOUR, OK, PERIOD, REJECTIONS, judge
+from monitoring.shift_tests import HOUR, OK, PERIOD, REJECTIONS, compare, judge
 
 HOUR_US = 3_600 * SECOND_US
 
@@ -25,7 +24,7 @@ def fold(
     hours: Any,
     null: Any,
     limits: Any,
-    scratch: Any,
+    at: Any,
     deviation: Any,
     known_us: Any,
     features: Any,
@@ -56,60 +55,51 @@ def fold(
         row = stop
         if last_us < end_us or out.filled[0] + len(null.level) > len(out.found):
             return row
-        _close_hour(hours, null, limits, scratch, deviation, out)
+        _close_hour(hours, null, limits, at, deviation, out)
 
 
 @borrowing
-def _close_hour(hours: Any, null: Any, limits: Any, scratch: Any, deviation: Any, out: Any) -> None:
+def _close_hour(hours: Any, null: Any, limits: Any, at: Any, deviation: Any, out: Any) -> None:
     """Judge the hour that is over, and begin the next one."""
-    hour, subjects = null.clock[HOUR], len(hours.missing)
-    place, rows = hour % len(hours.hour), hours.rows[ROWS]
-    switched = hours.rows[SWITCHED] > 0
+    hour, subjects = null.clock[HOUR], hours.now.shape[1]
+    place, counted = hour % len(hours.hour), hours.rows[ROWS]
+    first_skipped = limits.first_served if hours.rows[SWITCHED] > 0 else subjects
     keep(hours, hour)
     if hour // limits.period_hours != null.clock[PERIOD]:
         null.clock[PERIOD] = hour // limits.period_hours
         null.clock[REJECTIONS] = 0
     width = window(hours, hour, limits.least_rows)
-    if width > 0 and rows > 0:
-        add_window(hours, hour, width, scratch.now_above, scratch.now_missing)
-        _add_weeks(hours, hour, width, limits.weeks, scratch)
-        now_rows = rows_in(hours, hour, width)
+    if width > 0 and counted > 0:
+        rows = add_window(hours, hour, width, at.now)
+        add_weeks(hours, hour, width, limits.weeks, at)
+        compare(at, rows)
         for test in range(2 * subjects):
-            if not (switched and test % subjects >= limits.first_served):
-                judge(hours.edges, null, limits, scratch, deviation, test, now_rows, out)
-    for test in range(2 * subjects):
-        is_switched = switched and test % subjects >= limits.first_served
-        hours.is_bad[place, test] = null.level[test] > OK or is_switched
+            if test % subjects < first_skipped:
+                judge(hours.edges, null, limits, at, deviation, test, rows, out)
+    for each in range(subjects):
+        is_well = null.level[each] == OK and null.level[subjects + each] == OK
+        hours.is_bad[place, each] = not is_well or each >= first_skipped
     null.clock[HOUR] = hour + 1
 
 
 @borrowing
-def _add_weeks(hours: Any, hour: int, width: int, weeks: int, scratch: Any) -> None:
-    """The same hours of earlier weeks; for each test those weeks only in which it was well throughout."""
-    scratch.past_above[:] = 0.0
-    scratch.past_missing[:] = 0.0
-    scratch.past_rows[:] = 0.0
-    size, subjects = len(hours.hour), len(hours.missing)
+def add_weeks(hours: Any, hour: int, width: int, weeks: int, at: Any) -> None:
+    """Sum the same hours of earlier weeks; of each subject those weeks in which it was well throughout."""
+    size, subjects = len(hours.hour), hours.now.shape[1]
+    at.past[:] = 0
+    at.past_rows[:] = 0.0
     for week in range(1, weeks + 1):
         then = hour - week * HOURS_IN_WEEK
-        is_held = True
-        for back in range(width):
-            is_held = is_held and hours.hour[(then - back) % size] == then - back
-        if not is_held:
+        rows = add_window(hours, then, width, at.week)
+        if rows < 0.0:
             continue
-        add_window(hours, then, width, scratch.week_above, scratch.week_missing)
-        rows = rows_in(hours, then, width)
-        for test in range(2 * subjects):
-            is_bad = False
-            for back in range(width):
-                is_bad = is_bad or hours.is_bad[(then - back) % size, test]
-            if is_bad:
-                continue
-            subject = test % subjects
-            if test < subjects:
-                scratch.past_rows[test] += rows - scratch.week_missing[subject]
-                for edge in range(EDGES):
-                    scratch.past_above[edge, subject] += scratch.week_above[edge, subject]
-            else:
-                scratch.past_rows[test] += rows
-                scratch.past_missing[subject] += scratch.week_missing[subject]
+        at.is_well[:] = 1
+        for back in range(width):
+            place = (then - back) % size
+            for each in range(subjects):
+                at.is_well[each] *= not hours.is_bad[place, each]
+        for each in range(subjects):
+            at.past_rows[each] += rows * at.is_well[each]
+        for row in range(COUNTS):
+            for each in range(subjects):
+                at.past[row, each] += at.week[row, each] * at.is_well[each]

@@ -1,4 +1,7 @@
-"""Has the distribution of one subject moved? The statistics of one test, compiled; `shift` says why."""
+"""Has the distribution of a subject moved? The statistics of all tests of an hour, compiled.
+
+`shift` says why. There are two tests for each of s subjects: of its values, and of the share that is missing.
+"""
 
 import math
 from typing import Any, NamedTuple
@@ -8,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitoring.bins import EDGES
 from monitoring.compiled import borrowing
+from monitoring.hour_counts import MISSING
 from monitoring.online_fdr import log_e_value, log_threshold
 
 Floats = NDArray[np.float64]
@@ -18,13 +22,12 @@ SMOOTHING = 0.5  # added to every bin, so that no share is 0
 
 
 class Null(NamedTuple):
-    """What the statistic of each test is when nothing has happened; 2 s tests: values, then missing shares.
+    """What the statistic of each test is when nothing has happened: values first, then missing shares.
 
     Args:
         mean, variance: (2 s,) of X^2 / degrees of freedom.
         seen: (2 s,) hours that went into them.
         level: (2 s,) of each test.
-        psi: (2 s,) as of the last hour, less what chance explains; nan where not judged.
         clock: (3,) HOUR that is not over, REJECTIONS in this period, PERIOD.
     """
 
@@ -32,7 +35,6 @@ class Null(NamedTuple):
     variance: Floats
     seen: Floats
     level: NDArray[np.int64]
-    psi: Floats
     clock: NDArray[np.int64]
 
 
@@ -50,27 +52,27 @@ class Limits(NamedTuple):
     memory_hours: float
 
 
-class Scratch(NamedTuple):
-    """Room for one judgement.
+class Compared(NamedTuple):
+    """Room for one comparison.
 
     Args:
-        now_above, week_above: (EDGES, s) sums of the window, and of the same hours of one earlier week.
-        now_missing, week_missing: (s,).
-        past_above: (EDGES, s) sums of the earlier weeks in which the test was well.
-        past_missing: (s,).
-        past_rows: (2 s,) rows among which each test compares: those that have a value, or all.
-        now_bins, past_bins: (EDGES + 1,) of one test.
+        now, week: (COUNTS, s) counts of the window, and of the same hours of one earlier week.
+        past: (COUNTS, s) of the earlier weeks in which the subject was well.
+        is_well: (s,) 1 or 0, in one earlier week.
+        past_rows: (s,) rows in `past`.
+        left, past_left: (s,) rows that are above the edges so far.
+        statistic, freedom: (2 s,) X^2 over its degrees of freedom, and those.
     """
 
-    now_above: Floats
-    week_above: Floats
-    now_missing: Floats
-    week_missing: Floats
-    past_above: Floats
-    past_missing: Floats
+    now: NDArray[np.int64]
+    week: NDArray[np.int64]
+    past: NDArray[np.int64]
+    is_well: NDArray[np.int64]
     past_rows: Floats
-    now_bins: Floats
-    past_bins: Floats
+    left: Floats
+    past_left: Floats
+    statistic: Floats
+    freedom: Floats
 
 
 class Changes(NamedTuple):
@@ -86,96 +88,104 @@ class Changes(NamedTuple):
 
 
 @borrowing
+def compare(at: Any, rows: float) -> None:
+    """Pearson's statistic of two samples, over its degrees of freedom, of all tests."""
+    subjects = len(at.past_rows)
+    for each in range(subjects):
+        at.left[each] = rows - at.now[MISSING, each]
+        at.past_left[each] = at.past_rows[each] - at.past[MISSING, each]
+        at.statistic[each] = 0.0
+        at.freedom[each] = -1.0
+    for edge in range(EDGES + 1):
+        for each in range(subjects):
+            above = at.now[edge, each] if edge < EDGES else 0
+            past_above = at.past[edge, each] if edge < EDGES else 0
+            now, past = at.left[each] - above, at.past_left[each] - past_above
+            all_now = rows - at.now[MISSING, each]
+            all_past = at.past_rows[each] - at.past[MISSING, each]
+            at.statistic[each] += _deviance(now, past, all_now, all_past)
+            at.freedom[each] += 1.0 if now + past > 0.0 else 0.0
+            at.left[each] = above
+            at.past_left[each] = past_above
+    for each in range(subjects):
+        missing, past_missing = float(at.now[MISSING, each]), float(at.past[MISSING, each])
+        past_rows = at.past_rows[each]
+        total = _deviance(missing, past_missing, rows, past_rows)
+        total += _deviance(rows - missing, past_rows - past_missing, rows, past_rows)
+        at.statistic[subjects + each] = total
+        at.freedom[subjects + each] = 1.0
+        at.freedom[each] = max(at.freedom[each], 1.0)
+        at.statistic[each] /= at.freedom[each]
+
+
+@borrowing
+def _deviance(now: float, past: float, all_now: float, all_past: float) -> float:
+    """What one bin adds to Pearson's X^2 of two samples."""
+    difference = now * all_past - past * all_now
+    return difference * difference / max((now + past) * all_now * all_past, 1.0)
+
+
+@borrowing
 def judge(
-    edges: Any,
-    null: Any,
-    limits: Any,
-    scratch: Any,
-    deviation: Any,
-    test: int,
-    window_rows: float,
-    out: Any,
+    edges: Any, null: Any, limits: Any, at: Any, deviation: Any, test: int, rows: float, out: Any
 ) -> None:
-    """One test of the hour that is over: its level, what is said of a change, what is learned of the rest."""
-    subjects = len(scratch.now_missing)
-    subject = test % subjects
-    is_value = test < subjects
-    rows = window_rows - scratch.now_missing[subject] if is_value else window_rows
-    past = scratch.past_rows[test]
-    null.psi[test] = math.nan
+    """One test: its level, what is said of a change, what is learned where there is none."""
+    subjects = len(at.past_rows)
+    subject, past = test % subjects, at.past_rows[test % subjects]
+    if test < subjects:
+        rows -= at.now[MISSING, subject]
+        past -= at.past[MISSING, subject]
     if 2.0 * rows < limits.least_rows or 2.0 * past < limits.least_rows:
         return
-    bins = _fill_bins(scratch, subject, rows, past, is_value)
-    statistic, freedom = _chi_square(scratch, bins, rows, past)
-    by_chance = null.mean[test] * freedom * (1.0 / rows + 1.0 / past)
-    log_p = _log_tail(statistic, null.mean[test], null.variance[test])
-    log_e = log_e_value(log_p)
+    statistic, mean, variance = at.statistic[test], null.mean[test], null.variance[test]
+    log_e = log_e_value(_log_tail(statistic, mean, variance))
     threshold = log_threshold(
         limits.alpha, limits.period_hours * float(len(null.level)), null.clock[REJECTIONS]
     )
-    level = null.level[test]
-    # The index is needed for what has shifted, or looks like it; logarithms are dear.
-    if level > OK or log_e >= threshold:
-        psi = _stability_index(scratch, bins, rows, past) - by_chance
-        null.psi[test] = psi
-        level = _level(limits, level, psi, log_e >= threshold)
-    else:
-        null.psi[test] = 0.0
-    if level != null.level[test]:
-        if level > null.level[test] and null.level[test] == OK:
-            null.clock[REJECTIONS] += 1
-        null.level[test] = level
-        said = out.found[out.filled[0]]
-        out.filled[0] += 1
-        said[0], said[1], said[2] = null.clock[HOUR], test, level
-        said[3], said[4] = null.psi[test], by_chance
-        said[5] = 0.0
-        if is_value:
-            said[5] = _wasserstein(edges, scratch, subject, rows, past) / deviation[subject]
-        said[6], said[7], said[8], said[9] = log_e, threshold, rows, past
-    if level == OK:
+    # The index is asked for only where something may have shifted: logarithms are dear.
+    if null.level[test] > OK or log_e >= threshold:
+        by_chance = mean * at.freedom[test] * (1.0 / rows + 1.0 / past)
+        psi = stability_index(at, test, rows, past) - by_chance
+        level = _level(limits, null.level[test], psi, log_e >= threshold)
+        if level != null.level[test]:
+            said = out.found[out.filled[0]]
+            out.filled[0] += 1
+            said[0], said[1], said[2], said[3], said[4] = (
+                null.clock[HOUR],
+                test,
+                level,
+                psi,
+                by_chance,
+            )
+            said[5] = 0.0
+            if test < subjects:
+                said[5] = wasserstein(edges, at, subject, rows, past) / deviation[subject]
+            said[6], said[7], said[8], said[9] = log_e, threshold, rows, past
+            null.clock[REJECTIONS] += null.level[test] == OK
+            null.level[test] = level
+    if null.level[test] == OK:
         _learn(null, test, statistic, limits.memory_hours)
 
 
 @borrowing
-def _fill_bins(scratch: Any, subject: int, rows: float, past: float, is_value: bool) -> int:
-    now, before = scratch.now_bins, scratch.past_bins
-    if not is_value:
-        now[0], now[1] = rows - scratch.now_missing[subject], scratch.now_missing[subject]
-        before[0], before[1] = past - scratch.past_missing[subject], scratch.past_missing[subject]
-        return 2
-    left, left_before = rows, past
-    for edge in range(EDGES):
-        now[edge] = left - scratch.now_above[edge, subject]
-        before[edge] = left_before - scratch.past_above[edge, subject]
-        left, left_before = scratch.now_above[edge, subject], scratch.past_above[edge, subject]
-    now[EDGES], before[EDGES] = left, left_before
-    return EDGES + 1
+def _bin_of(counts: Any, test: int, each: int, rows: float) -> float:
+    """Rows in one bin of a test, among `rows`."""
+    subjects = counts.shape[1]
+    if test >= subjects:
+        missing = float(counts[MISSING, test - subjects])
+        return missing if each == 0 else rows - missing
+    below = rows if each == 0 else float(counts[each - 1, test])
+    return below - (float(counts[each, test]) if each < EDGES else 0.0)
 
 
 @borrowing
-def _chi_square(scratch: Any, bins: int, rows: float, past: float) -> tuple[float, float]:
-    """Pearson's statistic of two samples over its degrees of freedom, and those."""
-    more, less = math.sqrt(past / rows), math.sqrt(rows / past)
-    total, filled = 0.0, 0
-    for each in range(bins):
-        now, before = scratch.now_bins[each], scratch.past_bins[each]
-        if now + before > 0.0:
-            filled += 1
-            total += (more * now - less * before) ** 2 / (now + before)
-    if filled < 2:
-        return 0.0, 1.0
-    return total / (filled - 1), float(filled - 1)
-
-
-@borrowing
-def _stability_index(scratch: Any, bins: int, rows: float, past: float) -> float:
-    filled = 0
-    for each in range(bins):
-        filled += scratch.now_bins[each] + scratch.past_bins[each] > 0.0
+def stability_index(at: Any, test: int, rows: float, past: float) -> float:
+    """Population stability index of a test, over the bins that are not empty in both samples."""
+    bins = EDGES + 1 if test < at.now.shape[1] else 2
+    filled = at.freedom[test] + 1.0
     total = 0.0
     for each in range(bins):
-        now, before = scratch.now_bins[each], scratch.past_bins[each]
+        now, before = _bin_of(at.now, test, each, rows), _bin_of(at.past, test, each, past)
         if now + before > 0.0:
             share = (now + SMOOTHING) / (rows + SMOOTHING * filled)
             was = (before + SMOOTHING) / (past + SMOOTHING * filled)
@@ -184,14 +194,13 @@ def _stability_index(scratch: Any, bins: int, rows: float, past: float) -> float
 
 
 @borrowing
-def _wasserstein(edges: Any, scratch: Any, subject: int, rows: float, past: float) -> float:
-    """Distance of the two binned distributions, every value taken as the edge above it."""
+def wasserstein(edges: Any, at: Any, subject: int, rows: float, past: float) -> float:
+    """Distance of the two binned distributions, every value taken as the edge at or above it."""
     total = 0.0
     for edge in range(EDGES - 1):
         if math.isinf(edges[edge + 1, subject]):
             break
-        difference = scratch.now_above[edge, subject] / rows
-        difference -= scratch.past_above[edge, subject] / past
+        difference = at.now[edge, subject] / rows - at.past[edge, subject] / past
         total += abs(difference) * (edges[edge + 1, subject] - edges[edge, subject])
     return total
 
