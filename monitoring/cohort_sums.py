@@ -1,19 +1,25 @@
 """The sums of `cohorts`, compiled: row by row in a fixed order, so that any cutting gives the same bits."""
 
 import math
-from dataclasses import fields
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fraud_system.events import Action, Resolution
 from monitoring.compiled import borrowing
-from monitoring.stretch import Matured as MaturedSums
+from monitoring.stretch import Matured
 
 APPROVE = int(Action.APPROVE)
 FRAUD, MATURED = int(Resolution.FRAUD), int(Resolution.MATURED)
 # Places in the sums of a cohort: rows, sum of p, of p x mark; then `Expected` without its rows.
 COHORT_SUMS = 8
-MATURED_SUMS = len(fields(MaturedSums))
+# Places in the sums of what has matured: counts and money, log losses, and products not yet among them.
+LOSSES = 6
+LIKELIHOODS = LOSSES + 3
+MATURED_SUMS = LIKELIHOODS + 3
 LEAST_CHANCE = 1e-15  # log losses are finite
+SMALL = 1e-100
 
 
 @borrowing
@@ -76,13 +82,24 @@ def add_matured(
         else:
             into[0] += 1.0
             into[2] += flagged
-        into[6] += _log_loss(model[at], fraud)
-        into[7] += _log_loss(heuristic[at], fraud)
-        into[8] += _log_loss(constant[at], fraud)
+        _multiply(into, 0, model[at], fraud)
+        _multiply(into, 1, heuristic[at], fraud)
+        _multiply(into, 2, constant[at], fraud)
     return True
 
 
 @borrowing
-def _log_loss(chance: float, is_fraud: bool) -> float:
+def _multiply(sums: Any, which: int, chance: float, is_fraud: bool) -> None:
+    """Log losses are logarithms of products, taken now and then: one costs as much as ten products."""
     right = chance if is_fraud else 1.0 - chance
-    return -math.log(max(right, LEAST_CHANCE))
+    product = sums[LIKELIHOODS + which] * max(right, LEAST_CHANCE)
+    if product < SMALL:
+        sums[LOSSES + which] -= math.log(product)
+        product = 1.0
+    sums[LIKELIHOODS + which] = product
+
+
+def matured_of(sums: NDArray[np.float64]) -> Matured:
+    """The sums of one cohort (MATURED_SUMS,) as a value."""
+    losses = sums[LOSSES:LIKELIHOODS] - np.log(sums[LIKELIHOODS:])
+    return Matured(*sums[:LOSSES].tolist(), *losses.tolist())

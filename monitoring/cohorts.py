@@ -24,7 +24,14 @@ from fraud_system.delay_law import DelayLaw
 from fraud_system.errors import ArtefactError
 from fraud_system.events import DAY_US, SECOND_US, Frame, Resolution, Table
 from fraud_system.labels import LabelSettings
-from monitoring.cohort_sums import COHORT_SUMS, MATURED_SUMS, add_matured, add_transactions
+from monitoring.cohort_sums import (
+    COHORT_SUMS,
+    LIKELIHOODS,
+    MATURED_SUMS,
+    add_matured,
+    add_transactions,
+    matured_of,
+)
 from monitoring.dispersion import Dispersion, DispersionSettings
 from monitoring.open_rows import OpenRows
 from monitoring.stretch import CohortSettings, Expected, Matured, Stretch
@@ -33,7 +40,7 @@ Floats = NDArray[np.float64]
 CLOCKS = ("transaction", "label", "tick", "resolved", "dead_letter")  # tables with known times
 PROBABILITIES = ("probability_model", "probability_heuristic", "probability_constant")
 NOT_BEGUN = -1
-LAW_US = 2 * DAY_US  # how often the law of delays is asked for anew
+LAW_US = 4 * DAY_US  # how often the law of delays is asked for anew
 
 
 class Cohorts:
@@ -61,16 +68,17 @@ class Cohorts:
         self.law = DelayLaw(labels)
         self.dispersion = Dispersion(dispersion, entities)
         self.rows = OpenRows(
-            {"seq": np.int64, "amount": np.float64, "action": np.uint8}
-            | dict.fromkeys(PROBABILITIES, np.float64)
+            {"seq": np.int64, "amount": np.float32, "action": np.uint8}
+            | dict.fromkeys(PROBABILITIES, np.float32)
             | {"cluster": (np.int32, entities)}
         )
         self.size = -(-self.horizon_us // self.cohort_us) + 2
         self._sums = np.zeros((self.size, COHORT_SUMS))  # row: number of the stretch % size
         self._matured = np.zeros((self.size, MATURED_SUMS))
+        self._matured[:, LIKELIHOODS:] = 1.0
         self._share = np.zeros(self.size)  # by age in stretches
         self._number = self._first = NOT_BEGUN
-        self._messages = self._resolved = 0
+        self._messages = self._resolved = self._law_number = 0
         self._cut_off = np.nan
         self._amounts = np.zeros(0)
         self._reports: list[tuple[int, int, float]] = []  # of the stretch that is not over
@@ -200,6 +208,7 @@ class Cohorts:
         # The law moves slowly, and asking for it costs as much as all else together.
         if end_us % LAW_US < self.cohort_us or not self._share.any():
             self._share = self._shares(end_us)
+            self._law_number += 1
         cohort = np.arange(max(self._first, number - self.size + 1), number + 1)
         rows, risk, money, *others = self._sums[cohort % self.size].T
         judged_from = self._first + -(-self.settings.warm_up_s // self.settings.cohort_s)
@@ -215,6 +224,8 @@ class Cohorts:
             rows=rows,
             risk=risk,
             share=self._share[number - cohort],
+            law=self._share,
+            law_number=self._law_number,
             money=money,
             report_cohort=happened_us.astype(np.int64) // self.cohort_us,
             report_mark=mark,
@@ -228,7 +239,7 @@ class Cohorts:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""
-        clock = self._number, self._first, self._messages, self._resolved
+        clock = self._number, self._first, self._messages, self._resolved, self._law_number
         arrays: dict[str, NDArray[Any]] = {
             "clock": np.array(clock, np.int64),
             "sums": self._sums.copy(),
@@ -244,7 +255,9 @@ class Cohorts:
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take a snapshot's state."""
-        self._number, self._first, self._messages, self._resolved = arrays["clock"].tolist()
+        self._number, self._first, self._messages, self._resolved, self._law_number = arrays[
+            "clock"
+        ].tolist()
         self._sums[:], self._matured[:] = arrays["sums"], arrays["matured"]
         self._share = arrays["share"].copy()
         self._cut_off, self._amounts = float(arrays["cut_off"][0]), arrays["amounts"].copy()
@@ -257,14 +270,15 @@ class Cohorts:
         mature = number - self.mature_after
         if mature < judged_from:
             return None
-        return Matured(*self._matured[mature % self.size].tolist())
+        return matured_of(self._matured[mature % self.size])
 
     def _begin(self) -> None:
         self._number += 1
         # The place of a cohort that is older than the horizon: no label can be about it any more.
         self.rows.forget(int(self._sums[self._number % self.size, 0]))
         self._sums[self._number % self.size] = 0.0
-        self._matured[self._number % self.size] = 0.0
+        self._matured[self._number % self.size, :LIKELIHOODS] = 0.0
+        self._matured[self._number % self.size, LIKELIHOODS:] = 1.0
         self._messages = self._resolved = 0
         self._reports = []
         if np.isnan(self._cut_off) and len(self._amounts) == self.settings.amount_sample:

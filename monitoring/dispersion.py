@@ -126,15 +126,10 @@ class Dispersion:
 
     def report(self, block: NDArray[np.int64], row: NDArray[np.int32], probability: Floats) -> None:
         """Reports (m,) about transactions of these blocks, with these rows (m, entities)."""
-        for each, number in enumerate(block.tolist()):
-            place, chance = number % GENERATIONS, probability[each]
-            if self._block[place] != number or not np.isfinite(chance):
-                continue  # of a block that is closed
-            self._total[place, REPORTS] += 1.0
-            self._total[place, REPORTED_RISK] += chance
-            for entity in range(self.entities):
-                if row[each, entity] >= 0:
-                    self._clusters[place][entity].reports[row[each, entity]] += 1.0
+        for place, number in enumerate(self._block.tolist()):
+            _report_total(self._total[place], number, block, probability)
+            for entity, clusters in enumerate(self._clusters[place]):
+                _report(clusters.reports, number, block, row[:, entity], probability)
 
     def _close(self, place: int) -> None:
         """Add a finished block, and empty its place."""
@@ -222,3 +217,18 @@ def _take_total(total: Any, probability: Any) -> None:
         if math.isfinite(probability[each]):
             total[RISK] += probability[each]
             total[RISK_SQUARED] += probability[each] ** 2
+
+
+@borrowing
+def _report(reports: Any, number: int, block: Any, row: Any, probability: Any) -> None:
+    for each in range(len(block)):
+        if block[each] == number and row[each] >= 0 and math.isfinite(probability[each]):
+            reports[row[each]] += 1.0
+
+
+@borrowing
+def _report_total(total: Any, number: int, block: Any, probability: Any) -> None:
+    for each in range(len(block)):
+        if block[each] == number and math.isfinite(probability[each]):
+            total[REPORTS] += 1.0
+            total[REPORTED_RISK] += probability[each]

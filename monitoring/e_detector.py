@@ -261,28 +261,35 @@ def _report(state: Any, bet: Any, cohort: Any, mark: Any, dispersion: float) -> 
             state.observed[place] += mark[row]
         for each in range(len(bet)):
             gain = math.log1p(bet[each] * mark[row]) / dispersion
-            _add(state, each, place, is_held, gain)
+            if is_held:
+                state.log_wealth[each, place] += gain
+            else:
+                _multiply_base(state, each, gain)
 
 
 @borrowing
 def _expect(state: Any, bet: Any, edge: Any, cohort: Any, expected: Any, dispersion: float) -> None:
+    older = 0.0  # of cohorts that are not held any more
     for row in range(len(cohort)):
         number = cohort[row]
         if not state.cursor[FIRST] <= number < state.cursor[NEXT]:
             continue
         state.total[EXPECTED] += expected[row]
-        place, is_held = number % len(state.weight), number >= state.cursor[OLDEST]
-        if is_held:
-            state.expected[place] += expected[row]
+        if number < state.cursor[OLDEST]:
+            older += expected[row]
+            continue
+        place = number % len(state.weight)
+        state.expected[place] += expected[row]
+        per_bet = expected[row] / dispersion
         for each in range(len(bet)):
-            _add(state, each, place, is_held, -bet[each] * edge[each] * expected[row] / dispersion)
+            state.log_wealth[each, place] -= bet[each] * edge[each] * per_bet
+    for each in range(len(bet)):
+        _multiply_base(state, each, -bet[each] * edge[each] * older / dispersion)
 
 
 @borrowing
-def _add(state: Any, bet: int, place: int, is_held: bool, gain: float) -> None:
-    if is_held:
-        state.log_wealth[bet, place] += gain
-    elif state.base[bet] > 0.0:
+def _multiply_base(state: Any, bet: int, gain: float) -> None:
+    if state.base[bet] > 0.0:
         state.base[bet] = min(state.base[bet] * math.exp(gain), MOST)
 
 

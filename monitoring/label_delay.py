@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from fraud_system.errors import ConfigError
 from fraud_system.events import DAY_US, SECOND_US
 from fraud_system.setting_checks import check_positive
-from monitoring.compiled import borrowing
 from monitoring.findings import Finding, Level
 from monitoring.stretch import Stretch
 
@@ -79,9 +78,9 @@ class LabelDelay:
         self.settings = settings
         self.level = Level.OK
         self._wealth = np.zeros(len(settings.factors) + len(settings.held_s))
-        self._seen = np.zeros(
-            3
-        )  # reports, sum of their ages in days, and of those that were expected
+        self._law_number = -1  # of the law that these are of:
+        self._laws: Floats = np.zeros((0, 0))
+        self._seen = np.zeros(3)  # reports, sum of their ages in days, and of those expected
 
     @property
     def evidence(self) -> float:
@@ -109,22 +108,31 @@ class LabelDelay:
         age = age[age < len(stretch.cohort)]
         if not len(age):
             return
-        held = np.array(self.settings.held_s) * SECOND_US / stretch.cohort_us
-        gain = np.zeros(len(self._wealth))
-        expected_age = _gains(
-            stretch.risk[::-1].copy(),
-            np.cumsum(stretch.share[::-1]),
-            np.array(self.settings.factors),
-            held,
-            age,
-            gain,
-        )
-        gain = np.minimum(gain / stretch.dispersion, 690.0)
+        if self._law_number != stretch.law_number:
+            self._law_number = stretch.law_number
+            self._laws = self._moved(stretch)
+        # (1 + bets, c) of each law: the chance that a report of this stretch is about the cohort of an age.
+        weight = self._laws[:, : len(stretch.cohort)] * stretch.risk[::-1]
+        total = weight.sum(axis=1, keepdims=True)
+        even = 1.0 / weight.shape[1]
+        known = np.divide(weight, total, out=np.full_like(weight, even), where=total > 0.0)
+        chance = (1.0 - ANY_COHORT) * known + ANY_COHORT * even
+        logs = np.log(chance[:, age])
+        gain = np.minimum((logs[1:] - logs[0]).sum(axis=1) / stretch.dispersion, 690.0)
         self._wealth = np.minimum(self._wealth * np.exp(gain), MOST)
         # Of late only, for the words: older ones fade.
         days, reports = stretch.cohort_us / DAY_US, len(age)
-        came = np.array([reports, (age + 0.5).sum() * days, reports * expected_age * days])
-        self._seen = 0.98**reports * self._seen + came
+        expected = (known[0] * (np.arange(weight.shape[1]) + 0.5)).sum()
+        came = np.array([reports, (age + 0.5).sum(), reports * expected])
+        self._seen = 0.98**reports * self._seen + came * np.array([1.0, days, days])
+
+    def _moved(self, stretch: Stretch) -> Floats:
+        """(1 + bets, a) the law by age, and what it would be under each bet."""
+        ages = np.arange(-1.0, len(stretch.law))
+        known = np.append(0.0, np.cumsum(stretch.law))
+        held = [each * SECOND_US / stretch.cohort_us for each in self.settings.held_s]
+        moved = [ages, *(ages / each for each in self.settings.factors), *(ages - h for h in held)]
+        return np.diff([np.interp(each, ages, known) for each in moved], axis=1)
 
     def _level(self) -> Level:
         settings, found = self.settings, self.evidence
@@ -173,56 +181,3 @@ class LabelDelay:
         """Take a snapshot's state."""
         self.level = Level(int(arrays["level"][0]))
         self._wealth, self._seen = arrays["wealth"].copy(), arrays["seen"].copy()
-
-
-@borrowing
-def _gains(risk: Any, law: Any, factors: Any, held: Any, age: Any, gain: Any) -> float:
-    """Add to `gain` (bets,) the log likelihood ratio of the reports' ages (m,), in stretches.
-
-    Args:
-        risk: (c,) sum of p of the cohort of each age.
-        law: (c,) share of all reports that come by that age.
-        factors, held: the bets.
-
-    Returns: the mean age to expect under the law, in stretches.
-    """
-    usual, mean = 0.0, 0.0
-    for each in range(len(law)):
-        chance = risk[each] * _step(law, each, 1.0, 0.0)
-        usual += chance
-        mean += chance * (each + 0.5)
-    for bet in range(len(gain)):
-        factor = factors[bet] if bet < len(factors) else 1.0
-        shift = held[bet - len(factors)] if bet >= len(factors) else 0.0
-        total = 0.0
-        for each in range(len(law)):
-            total += risk[each] * _step(law, each, factor, shift)
-        for row in range(len(age)):
-            moved = _chance(risk[age[row]] * _step(law, age[row], factor, shift), total, len(law))
-            now = _chance(risk[age[row]] * _step(law, age[row], 1.0, 0.0), usual, len(law))
-            gain[bet] += math.log(moved / now)
-    return mean / usual if usual > 0.0 else 0.0
-
-
-@borrowing
-def _step(law: Any, age: int, factor: float, held: float) -> float:
-    """Share of the reports that come at an age if delays are `factor` times as long and `held` longer."""
-    return _share_by(law, (age - held) / factor) - _share_by(law, (age - 1 - held) / factor)
-
-
-@borrowing
-def _share_by(law: Any, age: float) -> float:
-    """The law between the ages that it is given for: a straight line, from nothing at the age -1."""
-    if age <= -1.0:
-        return 0.0
-    before = math.floor(age)
-    if before >= len(law) - 1:
-        return law[len(law) - 1]
-    below = law[before] if before >= 0 else 0.0
-    return below + (age - before) * (law[before + 1] - below)
-
-
-@borrowing
-def _chance(weight: float, total: float, cohorts: int) -> float:
-    known = weight / total if total > 0.0 else 1.0 / cohorts
-    return (1.0 - ANY_COHORT) * known + ANY_COHORT / cohorts

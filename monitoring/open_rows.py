@@ -34,11 +34,9 @@ class OpenRows:
         """The next transactions."""
         count = len(next(iter(added.values())))
         self._make_room(self.tail - self.head + count)
-        start = self.tail & (self._capacity - 1)
-        room = min(count, self._capacity - start)
-        for name, column in self._columns.items():
-            column[start : start + room] = added[name][:room]
-            column[: count - room] = added[name][room:]
+        for column, rows in self._spans(self.tail, count, self._capacity):
+            for name, values in self._columns.items():
+                values[column] = added[name][rows]
         self.tail += count
 
     def column(self, name: str, ordinal: NDArray[np.int64]) -> NDArray[Any]:
@@ -64,9 +62,11 @@ class OpenRows:
                 fix="fold the ledger from the start, or from a snapshot, each frame once",
             )
 
-    def held(self, name: str, from_ordinal: int = 0) -> NDArray[Any]:
-        """A column of all transactions from an ordinal on, oldest first."""
-        return self.column(name, np.arange(max(from_ordinal, self.head), self.tail))
+    def held(self, name: str) -> NDArray[Any]:
+        """A copy of a column of all transactions that are held, oldest first."""
+        column = self._columns[name]
+        spans = self._spans(self.head, self.tail - self.head, len(column))
+        return np.concatenate([column[place] for place, _ in spans])
 
     def forget(self, count: int) -> None:
         """Drop the oldest so many."""
@@ -89,9 +89,19 @@ class OpenRows:
         if needed <= self._capacity:
             return
         capacity = 1 << (needed - 1).bit_length()
-        ordinals = np.arange(self.head, self.tail)
-        old, new = ordinals & (self._capacity - 1), ordinals & (capacity - 1)
-        for name, column in self._columns.items():
-            grown = np.zeros((capacity, *column.shape[1:]), column.dtype)
-            grown[new] = column[old]
-            self._columns[name] = grown
+        held = {name: self.held(name) for name in self._columns}
+        self._columns = {
+            name: np.zeros((capacity, *column.shape[1:]), column.dtype)
+            for name, column in held.items()
+        }
+        for column, rows in self._spans(self.head, self.tail - self.head, capacity):
+            for name, values in self._columns.items():
+                values[column] = held[name][rows]
+
+    @staticmethod
+    def _spans(first: int, count: int, capacity: int) -> list[tuple[slice, slice]]:
+        """Where `count` rows from an ordinal on are in the ring, and which of them: in at most two pieces."""
+        start = first & (capacity - 1)
+        room = min(count, capacity - start)
+        spans = [(slice(start, start + room), slice(0, room))]
+        return spans if room == count else [*spans, (slice(0, count - room), slice(room, count))]

@@ -16,8 +16,9 @@ It cannot see: scores that are wrong but vary; weights that are wrong but of a u
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ NOT_NUMBERS, CONSTANT, SIZE, DIRECTION = (
 AGE, OVERDUE, LATENCY = "age of weights", "publications overdue", "latency"
 ROWS, BAD, LOWEST, HIGHEST, LEARNED = range(5)  # places in the block
 NEVER_US = -1
+Words = Callable[[], str]  # made only when something is said
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,13 @@ class LatencySummary:
     p99_us: float
 
 
+class At(NamedTuple):
+    """The event with which something could be known, and when."""
+
+    seq: int
+    known_us: int
+
+
 class Sanity:
     """The fold over frames, stretches and latency summaries.
 
@@ -137,58 +146,80 @@ class Sanity:
         if self._published_us == NEVER_US:
             return []
         self._labels_since += stretch.resolved
-        settings, ends = self.settings, (stretch.seq, stretch.end_us)
-        overdue = self._labels_since / self.publish_every_labels
-        limits = settings.overdue_warning, settings.overdue_alarm
-        words = f"{self._labels_since:,} labels resolved since the weights in force were adopted"
-        findings = self._above(OVERDUE, overdue, *limits, *ends, words)
+        settings, at = self.settings, At(stretch.seq, stretch.end_us)
+        since, overdue = self._labels_since, self._labels_since / self.publish_every_labels
+        findings = self._above(
+            OVERDUE,
+            overdue,
+            (settings.overdue_warning, settings.overdue_alarm),
+            at,
+            lambda: f"{since:,} labels resolved since the weights in force were adopted",
+        )
         # With little traffic weights are old and well: none are due. The stretch of a publication counts
         # whole, so one may seem due that is not.
         age_s = (stretch.end_us - self._published_us) / SECOND_US if overdue >= 2.0 else 0.0
-        limits = settings.stale_warning_s, settings.stale_alarm_s
-        words = f"weights in force for {age_s / 3_600:.1f} hours, and newer ones are due"
-        return findings + self._above(AGE, age_s, *limits, *ends, words)
+        return findings + self._above(
+            AGE,
+            age_s,
+            (settings.stale_warning_s, settings.stale_alarm_s),
+            at,
+            lambda: f"weights in force for {age_s / 3_600:.1f} hours, and newer ones are due",
+        )
 
     def fold_latency(self, summary: LatencySummary) -> list[Finding]:
         """Take a summary; above the budget is a warning, above twice the budget an alarm."""
         budget = self.settings.latency_budget_us
-        words = f"99 % of {summary.requests:,} answers within {summary.p99_us / 1_000:.1f} ms"
-        ends = summary.seq, summary.known_time_us
-        return self._above(LATENCY, summary.p99_us, budget, 2.0 * budget, *ends, words)
+        requests, p99_ms = summary.requests, summary.p99_us / 1_000
+        return self._above(
+            LATENCY,
+            summary.p99_us,
+            (budget, 2.0 * budget),
+            At(summary.seq, summary.known_time_us),
+            lambda: f"99 % of {requests:,} answers within {p99_ms:.1f} ms",
+        )
 
     def _scores(self, transactions: Table, decisions: Table) -> list[Finding]:
         findings: list[Finding] = []
         probability, version = decisions["probability_model"], decisions["weights_version"]
-        settings, row = self.settings, 0
+        size, row = self.settings.block_rows, 0
         while True:
-            row = _add_block(self._block, probability, version, row, settings.block_rows)
-            if self._block[ROWS] < settings.block_rows:
+            row = _add_block(self._block, probability, version, row, size)
+            if self._block[ROWS] < size:
                 return findings
-            ends = int(transactions["seq"][row - 1]), int(transactions["known_time_us"][row - 1])
-            findings += self._judge_block(*ends)
+            last = row - 1
+            at = At(int(transactions["seq"][last]), int(transactions["known_time_us"][last]))
+            findings += self._judge_block(at)
             self._block = _empty_block()
 
-    def _judge_block(self, seq: int, known_us: int) -> list[Finding]:
+    def _judge_block(self, at: At) -> list[Finding]:
         settings = self.settings
         rows, bad, low, high, learned = self._block.tolist()
-        words = f"{bad:.0f} of the last {rows:.0f} transactions had no probability of the model"
-        limits = settings.not_numbers_warning, settings.not_numbers_alarm
-        findings = self._above(NOT_NUMBERS, bad / rows, *limits, seq, known_us, words)
+        findings = self._above(
+            NOT_NUMBERS,
+            bad / rows,
+            (settings.not_numbers_warning, settings.not_numbers_alarm),
+            at,
+            lambda: f"{bad:.0f} of {rows:.0f} transactions had no probability of the model",
+        )
         # The very first weights know nothing, and give all the same.
         spread = high - low if learned == rows and bad < rows else math.inf
         level = Level.ALARM if spread < settings.least_spread else Level.OK
-        words = f"the probabilities of {rows - bad:.0f} transactions lie in {low:.6g} .. {high:.6g}"
-        least = settings.least_spread
-        return findings + self._change(CONSTANT, level, spread, least, seq, known_us, words)
+        return findings + self._change(
+            CONSTANT,
+            level,
+            spread,
+            settings.least_spread,
+            at,
+            lambda: f"the probabilities of {rows:.0f} transactions lie in {low:.6g} .. {high:.6g}",
+        )
 
     def _publication(self, table: Table, known_us: int) -> list[Finding]:
         self._published_us, self._labels_since = known_us, 0
-        seq, settings = int(table["seq"][0]), self.settings
+        at, settings = At(int(table["seq"][0]), known_us), self.settings
         weight = np.concatenate([table["weight"][0], table["intercept"][0]])
         size = float(np.abs(weight).max()) if np.isfinite(weight).all() else math.inf
         limits = settings.weight_warning, settings.weight_alarm
-        words = f"the largest weight is {size:.3g}"
-        findings = self._above(SIZE, size, *limits, seq, known_us, words)
+        findings = self._above(SIZE, size, limits, at, lambda: f"the largest weight is {size:.3g}")
         before, self._weight = self._weight, weight
         # The intercept is left out: it is the fraud rate, and outweighs all others.
         now, then = weight[:-1], before[:-1]
@@ -196,39 +227,38 @@ class Sanity:
         if int(table["version"][0]) < settings.settled_versions or not math.isfinite(lengths):
             return findings
         cosine = float(now @ then) / lengths if lengths > 0.0 else 0.0
-        level = Level.OK
+        level, limit = Level.OK, settings.direction_warning
         if cosine < settings.direction_alarm:
-            level = Level.ALARM
+            level, limit = Level.ALARM, settings.direction_alarm
         elif cosine < settings.direction_warning:
             level = Level.WARNING
-        limit = settings.direction_alarm if level == Level.ALARM else settings.direction_warning
-        words = f"the cosine of the weights and those before is {cosine:.2f}"
-        return findings + self._change(DIRECTION, level, cosine, limit, seq, known_us, words)
+        return findings + self._change(
+            DIRECTION,
+            level,
+            cosine,
+            limit,
+            at,
+            lambda: f"the cosine of the weights and those before is {cosine:.2f}",
+        )
 
     def _above(
-        self,
-        subject: str,
-        value: float,
-        warning: float,
-        alarm: float,
-        seq: int,
-        us: int,
-        words: str,
+        self, subject: str, value: float, limits: tuple[float, float], at: At, words: Words
     ) -> list[Finding]:
-        level = Level.OK
+        """The level of a value that should stay below two limits, of a warning and of an alarm."""
+        warning, alarm = limits
+        level, limit = Level.OK, warning
         if value >= warning:
-            level = Level.ALARM if value >= alarm else Level.WARNING
-        limit = alarm if level == Level.ALARM else warning
-        return self._change(subject, level, value, limit, seq, us, words)
+            level, limit = (Level.ALARM, alarm) if value >= alarm else (Level.WARNING, warning)
+        return self._change(subject, level, value, limit, at, words)
 
     def _change(
-        self, subject: str, level: Level, value: float, limit: float, seq: int, us: int, words: str
+        self, subject: str, level: Level, value: float, limit: float, at: At, words: Words
     ) -> list[Finding]:
         if level == self.levels[subject]:
             return []
         self.levels[subject] = level
         threshold = limit if level != Level.OK else math.nan
-        return [Finding(MONITOR, subject, level, value, threshold, seq, us, words)]
+        return [Finding(MONITOR, subject, level, value, threshold, *at, words())]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""

@@ -93,6 +93,7 @@ class Stretch:
         rows: (c,) transactions in each.
         risk: (c,) sum of the model's probabilities.
         share: (c,) of all reports that ever come, those that should have come in this stretch.
+        law: (a,) the same by age, for every age; `law_number` changes whenever it does.
         money: (c,) sum of probability x mark, the mark being an amount as a share of the cut-off.
         report_cohort, report_mark: (m,) reports, in the order in which they came; nan marks where the
             model had no probability.
@@ -112,6 +113,8 @@ class Stretch:
     rows: Floats
     risk: Floats
     share: Floats
+    law: Floats
+    law_number: int
     money: Floats
     report_cohort: Ints
     report_mark: Floats
