@@ -18,9 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from serving.api_keys import ApiKeys, Door, Everyone
 from serving.configuration import Configuration
-from serving.endpoints import JSON, Answer, Endpoint, Entrance, Handlers
-from serving.openapi import openapi
-from serving.problems import Problem
+from serving.endpoints import ARROW, JSON, Answer, Endpoint, Entrance, Handlers
+from serving.openapi import OpenApi
+from serving.problems import Problem, problem_of
 from serving.security_headers import API_HEADERS
 from serving.service import Service
 from serving.state import metrics_text
@@ -76,14 +76,14 @@ def make_app(
         title="Fraud scorer",
         routes=list(routes),
         lifespan=_lifespan,
+        openapi_url=None,  # the route below sends security headers
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False},
-        exception_handlers={HTTPException: _not_routed},
+        exception_handlers={HTTPException: _not_routed, Exception: _failed},
     )
     app.state.service = service
-    document = openapi(service.system.schema)
-    app.openapi = lambda: document  # type: ignore[method-assign]
     return Shortcut(app, [route for route in routes if route.path in OFTEN])
 
 
@@ -108,25 +108,43 @@ def _routes(service: Service, door: Door) -> list[Route]:
     entrance = Entrance(limits, door)
 
     def route(
-        path: str, handle: Any, scope: str, max_body_bytes: int = 0, method: str = ""
+        path: str,
+        handle: Any,
+        scope: str,
+        max_body_bytes: int = 0,
+        method: str = "",
+        media: tuple[bytes, ...] = (JSON,),
     ) -> Route:
-        endpoint = Endpoint(service, handle, entrance, scope, handle.__name__, max_body_bytes)
+        name = handle.__name__
+        endpoint = Endpoint(service, handle, entrance, scope, name, max_body_bytes, media)
         return Route(path, endpoint, methods=[method or ("POST" if max_body_bytes else "GET")])
 
     async def metrics(scope: Any, body: bytes) -> Answer:
         return 200, PROMETHEUS, metrics_text(service)
 
+    document = OpenApi(service.system.schema)
+
+    async def openapi(request: Request) -> Response:
+        return _answer(document.encoded(service.clock.now_us()))
+
     return [
         route("/v1/score", work.score, "score", limits.max_body_bytes),
-        route("/v1/score/batch", work.score_batch, "score", limits.max_batch_body_bytes),
+        route(
+            "/v1/score/batch",
+            work.score_batch,
+            "score",
+            limits.max_batch_body_bytes,
+            media=(JSON, ARROW),
+        ),
         route("/v1/labels", work.label, "label", limits.max_batch_body_bytes),
-        route("/v1/decisions/{transaction_id}", work.decision, "read"),
+        route("/v1/decisions/{transaction_id:path}", work.decision, "read"),
         route("/v1/model", work.model, "read"),
         route("/v1/admin/mode", work.mode, "admin", limits.max_body_bytes),
         route("/v1/admin/champion", work.champion, "admin", method="POST"),
         route("/metrics", metrics, "read"),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
+        Route("/openapi.json", openapi),
     ]
 
 
@@ -149,11 +167,23 @@ async def _readyz(request: Request) -> Response:
 async def _not_routed(request: Request, error: Exception) -> Response:
     """No such path, or not this method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    fix = "see /openapi.json for paths and methods"
-    answer = _refusal(Problem(status, "no such path or method", field=request.url.path, fix=fix))
-    for name, value in (getattr(error, "headers", None) or {}).items():
-        answer.headers[name] = value
+    allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
+    path, fix = request.scope["path"], "see /openapi.json for the paths and their methods"
+    problem = Problem(status, "there is no such path", field=path, fix=fix)
+    if status == 405:
+        allowed = ", ".join(sorted(allowed.split(", ")))
+        problem = Problem(
+            405, f"{request.method} is not for this path", field=path, fix=f"use {allowed}"
+        )
+    answer = _refusal(problem)
+    if allowed:
+        answer.headers["allow"] = allowed
     return answer
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """What nobody foresaw; uvicorn writes it to the log."""
+    return _refusal(problem_of(error))
 
 
 def _answer(body: bytes) -> Response:

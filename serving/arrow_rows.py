@@ -1,7 +1,7 @@
 """Batches as Arrow IPC streams: columns in, columns out, without a Python object a row.
 
-The fields are those of the JSON transaction. Texts may be `string`, `large_string` or dictionaries, times are
-timestamps with a time zone, numbers anything that casts to float64 without loss of range.
+The fields are those of the JSON transaction. Texts are `string`, `large_string` or dictionaries of them,
+times timestamps with a time zone, numbers integers, floats or decimals. `arrow_stream` reads the bytes.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fraud_system.events import Column, Transactions
+from fraud_system.kernel import MAX_AMOUNT, MAX_NUMERIC
 from fraud_system.keys import MAX_ID_BYTES, keys_of
 from fraud_system.schema import Schema
+from serving.arrow_stream import read_table
 from serving.columns import cached_key
 from serving.problems import Problem
 from serving.wire import MAX_TEXT, Decision
@@ -28,16 +30,12 @@ class ArrowRows:
 
     Raises:
         Problem: 400 no Arrow stream; 413 too many rows; 422 a column is missing, unknown, of a wrong type,
-            or holds nulls where there must be none.
+            or holds what must not be there: nulls, control characters, numbers beyond their bounds.
     """
 
     def __init__(self, body: bytes, schema: Schema, max_rows: int) -> None:
-        table = _read(body, max_rows)
         optional = [*schema.entities, *schema.numeric, *schema.categorical]
-        known = {"transaction_id", "event_time", "amount", *optional}
-        for name in table.column_names:
-            if name not in known or table.column_names.count(name) > 1:
-                raise _wrong(name, "no such field is known, or it comes twice", "leave it out")
+        table = read_table(body, {"transaction_id", "event_time", "amount", *optional}, max_rows)
         self.ids = _texts(table, "transaction_id", required=True)
         if any(len(each.encode()) > MAX_ID_BYTES for each in self.ids):
             raise _wrong("transaction_id", f"longer than {MAX_ID_BYTES} bytes", "shorter ids")
@@ -46,7 +44,7 @@ class ArrowRows:
             transaction_key=keys_of(self.ids),
             event_time_us=_times_us(table),
             known_time_us=np.zeros(len(table), np.int64),
-            amount=np.abs(_numbers(table, "amount", required=True)) + 0.0,
+            amount=np.abs(_amounts(table)),  # -0.0 becomes 0.0
             entity_keys=_keys(table, list(schema.entities)),
             numeric=_stacked([_numbers(table, name) for name in schema.numeric], len(table)),
             categories=_keys(table, list(schema.categorical)),
@@ -97,41 +95,32 @@ def arrow_answers(sent_ids: Sequence[str], answers: Sequence[Decision | Problem]
     return data
 
 
-def _read(body: bytes, max_rows: int) -> pa.Table:
-    """The whole table, checked as if a stranger had sent it."""
-    batches, rows = [], 0
-    try:
-        with pa.ipc.open_stream(body) as reader:
-            for batch in reader:
-                rows += len(batch)
-                if rows > max_rows:
-                    fix = "send them in parts"
-                    raise Problem(413, f"more than {max_rows} rows are not taken", fix=fix)
-                batches.append(batch)
-            table = pa.Table.from_batches(batches, reader.schema)
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Problem(
-            400,
-            f"no Arrow IPC stream: {error}",
-            field="body",
-            fix="write it with pyarrow.ipc.new_stream",
-        ) from None
-    return table
-
-
 def _column(table: pa.Table, name: str, kind: pa.DataType, required: bool) -> pa.Array:
     if name not in table.column_names:
         if required:
             raise _wrong(name, "the column is missing", "add it")
         return pa.nulls(len(table), kind)
+    column = table[name]
+    if not (_is_like(column.type, kind) or pa.types.is_null(column.type)):
+        raise _wrong(name, f"is {column.type}", f"send {kind}")
     try:
-        column = table[name].cast(kind).combine_chunks()
+        column = column.cast(kind).combine_chunks()
     except pa.ArrowException as error:
         raise _wrong(name, f"is no {kind}: {error}", f"send {kind}") from None
     if required and column.null_count:
         raise _wrong(name, "there are nulls", "leave those rows out")
     return column
+
+
+def _is_like(given: pa.DataType, kind: pa.DataType) -> bool:
+    """Whether a type is another form of `kind`: as strict as JSON, where "5" is no number."""
+    types = pa.types
+    if kind == pa.string():
+        values = given.value_type if types.is_dictionary(given) else given
+        return bool(types.is_string(values) or types.is_large_string(values))
+    if kind == pa.float64():
+        return bool(types.is_integer(given) or types.is_floating(given) or types.is_decimal(given))
+    return bool(types.is_timestamp(given) and given.tz)
 
 
 def _texts(table: pa.Table, name: str, required: bool = False) -> list[str]:
@@ -155,19 +144,23 @@ def _keys(table: pa.Table, names: Sequence[str]) -> Column:
     return _stacked(columns, len(table), np.uint64)
 
 
-def _numbers(table: pa.Table, name: str, required: bool = False) -> Column:
-    column = _column(table, name, pa.float64(), required)
+def _numbers(table: pa.Table, name: str) -> Column:
+    column = _column(table, name, pa.float64(), required=False)
     numbers: Column = column.to_numpy(zero_copy_only=False)  # null becomes nan
-    if required and (np.isnan(numbers).any() or (numbers < 0.0).any()):
-        raise _wrong(name, "there are negative numbers, or such that are none", "0 or more")
+    if (np.abs(numbers) > MAX_NUMERIC).any():
+        raise _wrong(name, "there are numbers beyond the bounds", f"at most +-{MAX_NUMERIC:g}")
     return numbers
 
 
+def _amounts(table: pa.Table) -> Column:
+    amounts: Column = _column(table, "amount", pa.float64(), required=True).to_numpy()
+    if not ((amounts >= 0.0) & (amounts <= MAX_AMOUNT)).all():
+        problem = "there are amounts that are negative, too large or none"
+        raise _wrong("amount", problem, f"0 to {MAX_AMOUNT:g}")
+    return amounts
+
+
 def _times_us(table: pa.Table) -> Column:
-    if "event_time" in table.column_names:
-        kind = table.schema.field("event_time").type
-        if not (pa.types.is_timestamp(kind) and kind.tz):
-            raise _wrong("event_time", f"is {kind}", "a timestamp with a time zone")
     column = _column(table, "event_time", pa.timestamp("us", "UTC"), required=True)
     times: Column = column.cast(pa.int64()).to_numpy()
     return times

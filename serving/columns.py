@@ -3,7 +3,7 @@
 Texts end here: an id becomes a key, and of the texts only the transaction's id goes on into the ledger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
@@ -76,15 +76,16 @@ class JsonRows:
         return self._maker.columns(self._rows[start:stop], known_time_us)
 
 
-def check_id(transaction_id: str) -> None:
-    """Raise a 422 unless an id fits the ledger; the type bounds its characters, not its bytes."""
-    if len(transaction_id) > MAX_ID_BYTES // 4 and len(transaction_id.encode()) > MAX_ID_BYTES:
-        raise Problem(
-            422,
-            f"longer than {MAX_ID_BYTES} bytes in UTF-8",
-            field="transaction_id",
-            fix="send a shorter id, or a hash of it",
-        )
+def check_ids(transaction_ids: Iterable[str], in_array: bool = True) -> None:
+    """Raise a 422 unless all ids fit the ledger; the type bounds their characters, not their bytes."""
+    for position, each in enumerate(transaction_ids):
+        if len(each) > MAX_ID_BYTES // 4 and len(each.encode()) > MAX_ID_BYTES:
+            raise Problem(
+                422,
+                f"longer than {MAX_ID_BYTES} bytes in UTF-8",
+                field=f"[{position}].transaction_id" if in_array else "transaction_id",
+                fix="send a shorter id, or a hash of it",
+            )
 
 
 def label_columns(rows: Sequence[Label], known_time_us: int) -> LabelsObserved:

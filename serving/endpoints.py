@@ -7,7 +7,6 @@ The declared types are those of `wire`; the OpenAPI document is made from the sa
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -20,7 +19,7 @@ from fraud_system.keys import key_of
 from fraud_system.switching import Switch
 from serving.api_keys import Door
 from serving.arrow_rows import ArrowRows, arrow_answers
-from serving.columns import JsonRows, check_id, time_us
+from serving.columns import JsonRows, check_ids, time_us
 from serving.configuration import Configuration
 from serving.problems import Problem, problem_of, send_problem
 from serving.rate import RateLimit
@@ -37,11 +36,13 @@ from serving.wire import (
     LabelReceipt,
     ModeChange,
     ModeChanged,
+    Moment,
     RowProblem,
     decoder,
     transaction_type,
 )
 
+FIRST_YEAR, LAST_YEAR = 1970, 2199  # of Known-Time: a clock never goes back, so a slip would stay
 BODIES_AT_ONCE = 8  # of the largest size, while they arrive
 JSON = b"application/json"
 ARROW = b"application/vnd.apache.arrow.stream"
@@ -84,6 +85,7 @@ class Endpoint:
         entrance: see there.
         scope: what the key must allow.
         max_body_bytes: 0 where no body belongs.
+        media: of the body.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class Endpoint:
         scope: Any,
         name: str,
         max_body_bytes: int = 0,
+        media: tuple[bytes, ...] = (JSON,),
     ) -> None:
         self._service = service
         self._handle = handle
         self._scope = scope
         self._name = name
         self._max_body_bytes = max_body_bytes
+        self._media = media
         self._entrance = entrance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,6 +114,8 @@ class Endpoint:
             self._entrance.let_in(headers.get(b"authorization"), self._scope)
             body = b""
             if self._max_body_bytes:
+                if headers.get(b"content-type") != JSON:
+                    self._check_media(scope)
                 body = await self._entrance.body(scope, receive, self._max_body_bytes)
             if b"known-time" in headers:
                 self._service.clock.advance(_moment(headers[b"known-time"]))
@@ -135,6 +141,18 @@ class Endpoint:
         )
         await send({"type": "http.response.body", "body": answer})
 
+    def _check_media(self, scope: Scope) -> None:
+        """Refuse what is not said to be JSON: a page of another site may send that without asking first."""
+        found = _header(scope, b"content-type")
+        if found not in self._media:
+            taken = " or ".join(media.decode() for media in self._media)
+            raise Problem(
+                415,
+                f"the body is said to be {found.decode('latin-1')!r}" if found else "not said what",
+                field="Content-Type",
+                fix=f"send {taken}",
+            )
+
 
 class Handlers:
     """What the routes do.
@@ -155,7 +173,7 @@ class Handlers:
     async def score(self, scope: Scope, body: bytes) -> Answer:
         """One transaction."""
         row = self._transaction.decode(body)
-        check_id(row.transaction_id)  # type: ignore[attr-defined]
+        check_ids([row.transaction_id], in_array=False)  # type: ignore[attr-defined]
         answer = await self._service.task.waiting.single(row)
         if isinstance(answer, Problem):
             raise answer
@@ -169,10 +187,9 @@ class Handlers:
             return 200, ARROW, arrow_answers(table.ids, await waiting.bulk(table))
         rows = self._transactions.decode(body)
         self._check_rows(len(rows))
-        for row in rows:
-            check_id(row.transaction_id)
-        answers = await waiting.bulk(JsonRows(rows, self._service.columns))
         sent_ids = [row.transaction_id for row in rows]
+        check_ids(sent_ids)
+        answers = await waiting.bulk(JsonRows(rows, self._service.columns))
         return 200, JSON, _encode(_each(answers, sent_ids))
 
     async def label(self, scope: Scope, body: bytes) -> Answer:
@@ -180,8 +197,7 @@ class Handlers:
         sent = self._labels.decode(body)
         reports = [sent] if isinstance(sent, Label) else sent
         self._check_rows(len(reports))
-        for report in reports:
-            check_id(report.transaction_id)
+        check_ids([each.transaction_id for each in reports], in_array=isinstance(sent, list))
         answers = await self._service.task.waiting.reports(reports)
         if isinstance(sent, list):
             return 200, JSON, _encode(_each(answers, [each.transaction_id for each in sent]))
@@ -233,7 +249,10 @@ class Handlers:
     def _check_rows(self, rows: int) -> None:
         if rows > self._max_rows:
             raise Problem(
-                413, f"{rows} rows, at most {self._max_rows} are taken", fix="send them in parts"
+                413,
+                f"{rows} rows, at most {self._max_rows} are taken",
+                field="body",
+                fix="send them in parts",
             )
 
 
@@ -258,11 +277,14 @@ def _header(scope: Scope, name: bytes) -> bytes:
 def _moment(header: bytes) -> int:
     """Microseconds since 1970 of an RFC 3339 time with an offset."""
     try:
-        moment = datetime.fromisoformat(header.decode("ascii"))
-        if moment.tzinfo is not None:
+        moment = msgspec.convert(header.decode("ascii"), Moment)
+        if FIRST_YEAR <= moment.year <= LAST_YEAR:
             return time_us(moment)
-    except ValueError:
+    except (ValueError, msgspec.ValidationError):
         pass
     raise Problem(
-        400, "no time with an offset", field="Known-Time", fix="e.g. 2026-01-31T12:00:00Z"
+        400,
+        f"no time with an offset, in the years {FIRST_YEAR} to {LAST_YEAR}",
+        field="Known-Time",
+        fix="e.g. 2026-01-31T12:00:00Z",
     )

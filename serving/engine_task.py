@@ -27,6 +27,7 @@ from fraud_system.frames import empty_tables
 from fraud_system.kernel import DUPLICATE_ID, NOT_USABLE, TOO_FAR_AHEAD, TOO_LATE
 from fraud_system.ledger import Ledger
 from fraud_system.replay import joined, recover_engine
+from fraud_system.settings import Settings
 from serving.answers import Answers, InForce, receipt
 from serving.batch import Batch, Reports
 from serving.columns import TransactionColumns, label_columns
@@ -39,8 +40,8 @@ MAX_RECOVERY_PAUSE_S = 30.0
 GATHERED_ROWS = 256
 _IN_ORDER = np.array([Kind.LABEL, Kind.TRANSACTION, Kind.TICK], np.uint8)
 _FIXES = {
-    TOO_LATE: "send the event when it happens; the limit is limits.max_lateness_s of the schema",
-    TOO_FAR_AHEAD: "mend the sender's clock; the limit is limits.max_ahead_s of the schema",
+    TOO_LATE: "send the event when it happens, at most {0.max_lateness_s} s later",
+    TOO_FAR_AHEAD: "mend the sender's clock, which may be {0.max_ahead_s} s ahead at most",
 }
 
 
@@ -264,7 +265,7 @@ class EngineTask:
             elif each == DUPLICATE_ID:
                 self._later(self._repeat_decision(batch, row, columns))
             else:
-                batch.settle(row, _refusal(each))
+                batch.settle(row, _refusal(each, self.engine.settings))
         self._telemetry.decided(made, status)
         self._telemetry.answered(batch.arrived_s, perf_counter())
 
@@ -332,9 +333,8 @@ class EngineTask:
         return InForce(self.engine.served, adopted_us)
 
 
-def _refusal(status: int) -> Problem:
+def _refusal(status: int, settings: Settings) -> Problem:
     """Of a transaction that the engine did not take."""
     field = "amount" if status == NOT_USABLE else "event_time"
-    return Problem(
-        422, STATUS[status], field=field, fix=_FIXES.get(status, "send a smaller number")
-    )
+    fix = _FIXES.get(status, "send a smaller number").format(settings)
+    return Problem(422, STATUS[status], field=field, fix=fix)

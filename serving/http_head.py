@@ -51,6 +51,11 @@ def refusal_of_head(
     if limits.only_loopback_names and not (host and is_loopback_name(host)):
         fix = "use http://127.0.0.1 or http://localhost"
         return Problem(421, "this demo answers to this machine only", field="Host", fix=fix)
+    if limits.only_loopback_names:
+        for name, value in headers:
+            if name == b"origin" and not is_loopback_name(value.partition(b"://")[2]):
+                fix = "call it from a program, or set up API keys"
+                return Problem(403, "pages of other sites may not ask", field="Origin", fix=fix)
     return None
 
 

@@ -21,8 +21,9 @@ class HttpLimits:
         linger_timeout_s: after a refusal, what still comes is read and dropped for so long, because closing a
             socket with unread bytes would destroy the answer on its way.
         linger_bytes: and at most so much of it.
-        only_loopback_names: answer only requests for a loopback name, else 421: without API keys a web page
-            whose own name was pointed at this machine could otherwise use the service through a browser.
+        only_loopback_names: answer only requests for a loopback name, else 421, and from pages of such, else
+            403: without API keys any web page could otherwise use the service through a browser, and one
+            whose own name was pointed at this machine could read the answers.
     """
 
     max_connections: int = 1024

@@ -1,112 +1,103 @@
-"""The OpenAPI document, made from the types of `wire`: it cannot say anything else than the code checks."""
+"""The OpenAPI document, made from the types of `wire`: it cannot say anything else than the code checks.
 
+Its examples can be sent as they are: they happen at the moment when the document is asked for, and their ids
+are of that moment, so that they are taken as new (`OpenApi.encoded`).
+"""
+
+import re
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from fraud_system.schema import Schema
-from serving.problems import ProblemDocument
-from serving.wire import (
-    ChampionLoaded,
-    Decision,
-    Explanation,
-    Label,
-    LabelReceipt,
-    ModeChange,
-    ModeChanged,
-    ModelState,
-    RowProblem,
-    transaction_type,
-)
+from serving.columns import time_of
+from serving.openapi_schemas import schemas_of
+from serving.openapi_words import DESCRIPTION, ID_USED, STATUSES
 
-ARROW = "application/vnd.apache.arrow.stream"
-_REF = "#/components/schemas/{name}"
-_STATUSES = {
-    400: "the request is no JSON, or a header is wrong",
-    401: "no key, or one that is not known",
-    403: "the key does not allow this",
-    404: "not on record",
-    408: "the request came too slowly",
-    409: "the id was used before, with other content; or the model does not fit",
-    413: "too large",
-    415: "neither JSON nor Arrow, or compressed",
-    422: "a field is wrong",
-    429: "too many requests with this key",
-    503: "starting, busy, or the ledger cannot be written; send it again",
-}
-_OFTEN = (401, 403, 429, 503)
-_WITH_BODY = (400, 408, 413, 415, 422)
+JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
+_ANY_REQUEST = (400, 403, 408, 414, 421, 431, 503)  # may be answered so, whatever it asks for
+_WITH_KEY, _WITH_BODY = (401, 429), (413, 415, 422)
+_MOMENT, _STAMP = "@moment@", "@stamp@"  # in examples: the time when the document is asked for
+_ID = f"payment-{_STAMP}"
+
+
+class OpenApi:
+    """The document of a scorer of one data set.
+
+    Args:
+        schema: of its transactions.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._marked = msgspec.json.encode(openapi(schema))
+
+    def encoded(self, now_us: int) -> bytes:
+        """The document as JSON, with examples that happen at that moment, microseconds since 1970."""
+        now = time_of(now_us)
+        moment, stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ"), now.strftime("%Y%m%dT%H%M%SZ")
+        marked = self._marked.replace(_MOMENT.encode(), moment.encode())
+        return marked.replace(_STAMP.encode(), stamp.encode())
 
 
 def openapi(schema: Schema) -> dict[str, Any]:
-    """The document of a scorer of one data set, OpenAPI 3.1."""
-    transaction = transaction_type(schema)
-    kinds = [
-        transaction,
-        Decision,
-        Label,
-        LabelReceipt,
-        Explanation,
-        ModelState,
-        ModeChange,
-        ModeChanged,
-        ChampionLoaded,
-        RowProblem,
-        ProblemDocument,
-    ]
-    _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
-    components["Transaction"]["examples"] = [_example(schema)]
-    components["Label"]["examples"] = [
-        {"transaction_id": "payment-000001", "is_fraud": True, "source": "chargeback"}
-    ]
-    components["ModeChange"]["examples"] = [{"mode": "heuristic", "reason": "a drill"}]
+    """The document, OpenAPI 3.1, with marks where its examples name the time."""
+    schemas = schemas_of(schema)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Fraud scorer",
-            "version": "1",
-            "description": "A calibrated probability of fraud, the expected loss and an action for each"
-            " transaction; reports of fraud days later. What is acknowledged is durable. Times are"
-            " RFC 3339 with an offset. Errors are problem documents (RFC 9457) that name field and fix.",
-        },
-        "paths": _paths(components),
+        "info": {"title": "Fraud scorer", "version": "1", "description": DESCRIPTION},
+        "paths": _paths(schema, schemas["Transaction"]["properties"]["transaction_id"]),
         "components": {
-            "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas,
+            "responses": {_name(status): _refused(status, STATUSES[status]) for status in STATUSES},
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "an API key; a demo without keys takes requests without it",
+                }
+            },
         },
     }
 
 
-def _paths(components: dict[str, Any]) -> dict[str, Any]:
-    one, label = _ref("Transaction"), _ref("Label")
-    answers = {"type": "array", "items": {"anyOf": [_ref("Decision"), _ref("RowProblem")]}}
-    receipts = {"type": "array", "items": {"anyOf": [_ref("LabelReceipt"), _ref("RowProblem")]}}
-    table = {"type": "string", "format": "binary", "description": "an Arrow IPC stream"}
-    name = {
-        "name": "transaction_id",
-        "in": "path",
-        "required": True,
-        "schema": components["Transaction"]["properties"]["transaction_id"],
+def _paths(schema: Schema, id_schema: dict[str, Any]) -> dict[str, Any]:
+    transaction, label, table = _schema("Transaction"), _schema("Label"), _arrow_table()
+    answers = {"type": "array", "items": {"anyOf": [_schema("Decision"), _schema("RowProblem")]}}
+    receipts = {
+        "type": "array",
+        "items": {"anyOf": [_schema("LabelReceipt"), _schema("RowProblem")]},
     }
+    score = _operation(
+        "score",
+        "Score one transaction",
+        "score",
+        {JSON: {"schema": _schema("Decision")}},
+        body={JSON: _body(transaction, one=_transaction(schema))},
+        refusals={409: ID_USED},
+    )
+    score["responses"]["200"]["links"] = {
+        "decision": {
+            "operationId": "decision",
+            "parameters": {"transaction_id": "$response.body#/transaction_id"},
+        }
+    }
+    pair = [_transaction(schema, "-1"), _transaction(schema, "-2")]
+    report = {"transaction_id": _ID, "is_fraud": True, "source": "chargeback"}
+    named = report | {"label_id": f"chargeback-{_STAMP}"}
+    taken_back = report | {"is_fraud": False, "source": "review"}
     return {
-        "/v1/score": {
-            "post": _operation(
-                "score",
-                "Score one transaction",
-                "score",
-                _ref("Decision"),
-                body={"application/json": one},
-                more=(409,),
-            )
-        },
+        "/v1/score": {"post": score},
         "/v1/score/batch": {
             "post": _operation(
                 "score_batch",
                 "Score many transactions; each is answered or refused for itself, in their order",
                 "score",
-                answers,
-                body={"application/json": {"type": "array", "items": one}, ARROW: table},
-                answer_also={ARROW: table},
+                {JSON: {"schema": answers}, ARROW: {"schema": table}},
+                body={
+                    JSON: _body({"type": "array", "items": transaction}, two=pair),
+                    ARROW: {"schema": table},
+                },
             )
         },
         "/v1/labels": {
@@ -114,24 +105,42 @@ def _paths(components: dict[str, Any]) -> dict[str, Any]:
                 "label",
                 "Report fraud, or take a report back; one or many",
                 "label",
-                {"anyOf": [_ref("LabelReceipt"), receipts]},
-                body={"application/json": {"anyOf": [label, {"type": "array", "items": label}]}},
-                more=(409,),
+                {JSON: {"schema": {"anyOf": [_schema("LabelReceipt"), receipts]}}},
+                body={
+                    JSON: _body(
+                        {"anyOf": [label, {"type": "array", "items": label}]},
+                        one=report,
+                        two=[named, taken_back],
+                    )
+                },
+                refusals={409: ID_USED},
             )
         },
         "/v1/decisions/{transaction_id}": {
-            "parameters": [name],
+            "parameters": [
+                {
+                    "name": "transaction_id",
+                    "in": "path",
+                    "required": True,
+                    "schema": id_schema,
+                    "description": "percent-encoded; what it holds of slashes may be sent as it is",
+                    "example": _ID,
+                }
+            ],
             "get": _operation(
                 "decision",
                 "Everything on record about one transaction",
                 "read",
-                _ref("Explanation"),
-                more=(404,),
+                {JSON: {"schema": _schema("Explanation")}},
+                refusals={404: "no such transaction is on record"},
             ),
         },
         "/v1/model": {
             "get": _operation(
-                "model", "What answers now, and how fresh it is", "read", _ref("ModelState")
+                "model",
+                "What answers now, and how fresh it is",
+                "read",
+                {JSON: {"schema": _schema("ModelState")}},
             )
         },
         "/v1/admin/mode": {
@@ -139,8 +148,10 @@ def _paths(components: dict[str, Any]) -> dict[str, Any]:
                 "mode",
                 "Force plan B, or release it",
                 "admin",
-                _ref("ModeChanged"),
-                body={"application/json": _ref("ModeChange")},
+                {JSON: {"schema": _schema("ModeChanged")}},
+                body={
+                    JSON: _body(_schema("ModeChange"), drill={"mode": "model", "reason": "a drill"})
+                },
             )
         },
         "/v1/admin/champion": {
@@ -148,17 +159,21 @@ def _paths(components: dict[str, Any]) -> dict[str, Any]:
                 "champion",
                 "Serve the exported model in FRAUD_CHAMPION_DIR; the learner goes on from it",
                 "admin",
-                _ref("ChampionLoaded"),
-                more=(404, 409),
+                {JSON: {"schema": _schema("ChampionLoaded")}},
+                refusals={
+                    404: "FRAUD_CHAMPION_DIR is not set",
+                    409: "the model is damaged or does not fit the settings",
+                },
             )
         },
-        "/healthz": {"get": _plain("healthz", "The process runs", {200: "it does"})},
-        "/readyz": {
-            "get": _plain("readyz", "Transactions are answered", {200: "they are", 503: "not now"})
-        },
         "/metrics": {
-            "get": _operation("metrics", "For Prometheus", "read", None, answer_text=True)
+            "get": _operation(
+                "metrics", "For Prometheus", "read", {"text/plain": {"schema": {"type": "string"}}}
+            )
         },
+        "/healthz": {"get": _open("healthz", "The process runs")},
+        "/readyz": {"get": _open("readyz", "Transactions are answered")},
+        "/openapi.json": {"get": _open("openapi", "This document")},
     }
 
 
@@ -166,66 +181,79 @@ def _operation(
     name: str,
     summary: str,
     scope: str,
-    answer: Any,
+    answer: dict[str, Any],
     body: dict[str, Any] | None = None,
-    more: tuple[int, ...] = (),
-    answer_also: dict[str, Any] | None = None,
-    answer_text: bool = False,
+    refusals: dict[int, str] | None = None,
 ) -> dict[str, Any]:
-    content = {"application/json": {"schema": answer}} if answer else {}
-    if answer_text:
-        content = {"text/plain": {"schema": {"type": "string"}}}
-    content |= {media: {"schema": each} for media, each in (answer_also or {}).items()}
-    statuses = sorted({*_OFTEN, *more, 400, *(_WITH_BODY if body else ())})
+    statuses = {*_ANY_REQUEST, *_WITH_KEY, *(_WITH_BODY if body else ())}
+    responses: dict[int, Any] = {s: _ref("responses", _name(s)) for s in statuses}
+    responses |= {status: _refused(status, words) for status, words in (refusals or {}).items()}
+    responses[200] = {"description": "done, and durable" if body else "as asked", "content": answer}
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": summary,
         "description": f"Needs a key with the scope `{scope}`.",
         "security": [{"key": []}],
-        "responses": {"200": {"description": "done, and durable", "content": content}}
-        | {str(status): _problem(status) for status in statuses},
+        "responses": {str(status): responses[status] for status in sorted(responses)},
     }
     if body:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {media: {"schema": each} for media, each in body.items()},
-        }
+        operation["requestBody"] = {"required": True, "content": body}
     return operation
 
 
-def _plain(name: str, summary: str, statuses: dict[int, str]) -> dict[str, Any]:
-    """A route without a key."""
-    return {
-        "operationId": name,
-        "summary": summary,
-        "responses": {
-            str(status): {"description": words} if status == 200 else _problem(status)
-            for status, words in statuses.items()
-        },
+def _open(name: str, summary: str) -> dict[str, Any]:
+    """A route without a key; its answer is a JSON object."""
+    responses: dict[str, Any] = {
+        str(status): _ref("responses", _name(status)) for status in _ANY_REQUEST
     }
+    content = {JSON: {"schema": {"type": "object"}}}
+    responses["200"] = {"description": "as asked", "content": content}
+    return {"operationId": name, "summary": summary, "security": [], "responses": responses}
 
 
-def _problem(status: int) -> dict[str, Any]:
-    document = {"application/problem+json": {"schema": _ref("ProblemDocument")}}
-    answer: dict[str, Any] = {"description": _STATUSES[status], "content": document}
-    if status in (429, 503):
-        answer["headers"] = {
-            "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}
-        }
+def _refused(status: int, words: str) -> dict[str, Any]:
+    document = {"application/problem+json": {"schema": _schema("ProblemDocument")}}
+    answer: dict[str, Any] = {"description": words, "content": document}
+    header = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}.get(status)
+    if header == "Retry-After":
+        seconds = {"type": "integer", "minimum": 1}
+        answer["headers"] = {header: {"schema": seconds, "description": "seconds"}}
+    elif header:
+        answer["headers"] = {header: {"schema": {"type": "string"}}}
     return answer
 
 
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": _REF.format(name=name)}
+def _body(schema: dict[str, Any], **examples: Any) -> dict[str, Any]:
+    return {
+        "schema": schema,
+        "examples": {name: {"value": value} for name, value in examples.items()},
+    }
 
 
-def _example(schema: Schema) -> dict[str, Any]:
-    """A transaction that could be sent as it is, but for its time."""
+def _transaction(schema: Schema, suffix: str = "") -> dict[str, Any]:
+    """A transaction that can be sent as it is, soon."""
     example: dict[str, Any] = {
-        "transaction_id": "payment-000001",
-        "event_time": "2026-01-31T12:00:00Z",
+        "transaction_id": _ID + suffix,
+        "event_time": _MOMENT,
         "amount": 49.9,
     }
     example |= {name: f"{name}-1" for name in schema.entities}
     example |= dict.fromkeys(schema.numeric, 0.5)
     return example | {name: schema.categories.get(name, ("web",))[0] for name in schema.categorical}
+
+
+def _arrow_table() -> dict[str, Any]:
+    return {"type": "string", "format": "binary", "description": "an Arrow IPC stream"}
+
+
+def _schema(name: str) -> dict[str, str]:
+    return _ref("schemas", name)
+
+
+def _ref(kind: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _name(status: int) -> str:
+    """Of the component that describes answers of a status, e.g. NotFound."""
+    return re.sub(r"\W", "", HTTPStatus(status).phrase)

@@ -29,7 +29,15 @@ _PATH = re.compile(r"(?:^(?P<problem>.*) - at |^(?P<of_key>.*) in )`(?P<path>[^`
 _NAMED = re.compile(
     r"^Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL
 )
-_EXPECTED = re.compile(r"^Expected `(?P<expected>.*?)`(?P<more> [^,`]*)?(?:, got .*)?$", re.DOTALL)
+_EXPECTED = re.compile(r"^expected `(?P<expected>.*?)`(?P<more> [^,`]*)?(?:, got .*)?$", re.DOTALL)
+_PYTHON_NAME = re.compile(r"\b(?:str|float|int|bool|datetime)\b")
+_JSON_NAMES = {
+    "str": "string",
+    "float": "number",
+    "int": "integer",
+    "bool": "boolean",
+    "datetime": "time",
+}
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -174,7 +182,7 @@ def _problem_of_validation(message: str) -> Problem:
 
     >>> problem = _problem_of_validation("Expected `str`, got `int` - at `$[2].card`")
     >>> problem.field, problem.problem, problem.fix
-    ('[2].card', 'Expected `str`, got `int`', 'send str')
+    ('[2].card', 'expected `string`, got `integer`', 'send string')
     >>> problem = _problem_of_validation("Object missing required field `amount`")
     >>> problem.field, problem.problem, problem.fix
     ('amount', 'the field is missing', 'add it')
@@ -196,11 +204,19 @@ def _problem_of_validation(message: str) -> Problem:
         return Problem(
             422, "no such field is known", field=field, fix="leave it out, or correct its name"
         )
+    field = path or "body"
+    if "matching regex" in problem:  # the only ones among the types of the wire are those of texts
+        return Problem(
+            422, "control characters are not taken", field=field, fix="send printable characters"
+        )
+    if problem.startswith("Expected "):
+        problem = _PYTHON_NAME.sub(lambda name: _JSON_NAMES[name[0]], problem)
+        problem = "e" + problem[1:]
     expected = _EXPECTED.match(problem)
     fix = f"send {expected['expected']}{expected['more'] or ''}" if expected else ""
-    if "RFC3339" in problem:
+    if "RFC3339" in problem or "timezone" in problem:
         fix = "send RFC 3339 with an offset, e.g. 2025-01-31T12:00:00Z"
-    return Problem(422, problem, field=path, fix=fix or "send a value of the documented kind")
+    return Problem(422, problem, field=field, fix=fix or "send what /openapi.json says of it")
 
 
 def _problem_of_syntax(error: Exception) -> Problem:
@@ -208,11 +224,14 @@ def _problem_of_syntax(error: Exception) -> Problem:
         return Problem(400, "the JSON is nested too deeply", field="body", fix="send it flat")
     if isinstance(error, UnicodeDecodeError):
         return Problem(400, "the body is not UTF-8", field="body", fix="send JSON in UTF-8")
+    problem = str(error)
+    if "truncated" in problem:
+        problem = "the body is empty, or its JSON ends too early"
     return Problem(
         400,
-        str(error),
+        problem,
         field="body",
-        fix="send one JSON document in UTF-8, without NaN or Infinity",
+        fix="send one JSON document in UTF-8, without NaN, Infinity or a half of a surrogate pair",
     )
 
 

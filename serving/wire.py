@@ -20,7 +20,8 @@ from serving.problems import ProblemDocument
 
 MAX_TEXT = 256  # characters of a card, a terminal or a category
 MAX_LABEL_ID = 200
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+# `\Z`, because the `$` of Python lets a last line end pass. The one of JSON Schema does not (`openapi`).
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+\Z"
 
 TransactionId = Annotated[
     str,
@@ -29,7 +30,6 @@ TransactionId = Annotated[
         max_length=MAX_ID_BYTES,
         pattern=_PRINTABLE,
         description=f"unique within the horizon of labels; at most {MAX_ID_BYTES} bytes in UTF-8",
-        examples=["payment-000001"],
     ),
 ]
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, pattern=_PRINTABLE)]
@@ -38,8 +38,7 @@ EventTime = Annotated[
     datetime,
     Meta(
         tz=True,
-        description="the sender's clock, RFC 3339 with an offset",
-        examples=["2026-01-31T12:00:00Z"],
+        description="the sender's clock, RFC 3339 with an offset; near the service's own",
     ),
 ]
 Amount = Annotated[
@@ -52,9 +51,9 @@ LabelId = Annotated[
         max_length=MAX_LABEL_ID,
         pattern=_PRINTABLE,
         description="of this report, such as the number of the chargeback; makes repeating it safe",
-        examples=["chargeback-77"],
     ),
 ]
+Moment = Annotated[datetime, Meta(tz=True)]
 Source = Literal["chargeback", "review", "user_report"]
 ActionName = Literal["approve", "review", "decline"]
 ScorerName = Literal["model", "heuristic"]
@@ -95,7 +94,7 @@ class Decision(Struct, frozen=True, gc=False):
     weights_version: int
     weights_age_s: float
     arm: Literal["champion"]
-    known_time: datetime
+    known_time: Moment
     seq: Annotated[int, Meta(ge=1)]
 
 
@@ -130,7 +129,7 @@ class LabelReceipt(Struct, frozen=True, gc=False):
     transaction_id: str
     label_id: str | None
     outcome: OutcomeName
-    known_time: datetime
+    known_time: Moment
     seq: Annotated[int, Meta(ge=1)]
 
 
@@ -156,7 +155,7 @@ class KnownLabel(Struct, frozen=True):
     is_fraud: bool
     source: Source
     outcome: OutcomeName
-    known_time: datetime
+    known_time: Moment
     seq: int
 
 
@@ -177,7 +176,7 @@ class Explanation(Struct, frozen=True):
     """
 
     decision: Decision
-    event_time: datetime
+    event_time: Moment
     amount: float
     entities: dict[str, str | None]
     numeric: dict[str, float | None]
@@ -198,7 +197,7 @@ class ModeChange(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     mode: ScorerName
-    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
 
 
 class ModeChanged(Struct, frozen=True):
@@ -267,7 +266,7 @@ class ModelState(Struct, frozen=True):
     kind: str
     weights_version: int
     weights_age_s: float
-    known_time: datetime
+    known_time: Moment
     last_seq: int
     clock: Literal["wall", "traffic"]
     idempotency_horizon_s: int

@@ -21,11 +21,13 @@ GOOD = {
 }
 
 
-def stream(columns):
+def stream(columns, times=1, **options):
     table = pa.table(columns)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
+    written = pa.ipc.IpcWriteOptions(**options)
+    with pa.ipc.new_stream(sink, table.schema, options=written) as writer:
+        for _ in range(times):
+            writer.write_table(table)
     return sink.getvalue().to_pybytes()
 
 
@@ -71,6 +73,17 @@ def test_a_dictionary_is_a_text():
         ({"transaction_id": pa.array([["a"], ["b"]])}, "transaction_id", 422),
         ({"card": pa.array(["a", "b" * 300])}, "card", 422),
         ({"colour": pa.array(["a", "b"])}, "colour", 422),
+        ({"amount": pa.array(["1", "2"])}, "amount", 422),
+        ({"amount": pa.array([True, False])}, "amount", 422),
+        ({"amount": pa.array([1.0, 1.1e15])}, "amount", 422),
+        ({"amount": pa.array([1, 2**60 + 1])}, "amount", 422),
+        ({"risk": pa.array([1.0, float("inf")])}, "risk", 422),
+        ({"risk": pa.array([1.0, 2.0]).dictionary_encode()}, "risk", 422),
+        ({"card": pa.array([1, 2])}, "card", 422),
+        ({"card": pa.array([b"a", b"b"])}, "card", 422),
+        ({"card": pa.array(["a", "b"], pa.string_view())}, "card", 422),
+        ({"card": pa.array([["a"] * 1000, []])}, "card", 422),
+        ({"event_time": pa.array([2**60, 0], pa.timestamp("s", "UTC"))}, "event_time", 422),
     ],
 )
 def test_wrong_columns_are_named(changed, field, status):
@@ -89,6 +102,50 @@ def test_too_many_rows():
     with pytest.raises(Problem) as refused:
         ArrowRows(stream(GOOD), TINY_SCHEMA, 1)
     assert refused.value.status == 413
+
+
+def test_a_field_that_comes_twice_is_named():
+    twice = pa.table([*GOOD.values(), GOOD["risk"]], names=[*GOOD, "risk"])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, twice.schema) as writer:
+        writer.write_table(twice)
+    with pytest.raises(Problem) as refused:
+        ArrowRows(sink.getvalue().to_pybytes(), TINY_SCHEMA, 10)
+    assert (refused.value.status, refused.value.field) == (422, "risk")
+
+
+def long_dictionary(texts, rows):
+    return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(texts))
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "status"),
+    [
+        (stream(GOOD, compression="zstd"), "body", 400),
+        (stream(GOOD, compression="lz4"), "body", 400),
+        (stream(GOOD, times=101), "body", 413),
+        (stream(GOOD | {"card": long_dictionary(["x" * 2_000], 2)}), "card", 422),
+        (stream(GOOD | {"card": long_dictionary(["x"] * 11, 2)}), "card", 422),
+        (stream(GOOD | {f"c{i}": pa.nulls(2) for i in range(2_000)}), "c0", 422),
+    ],
+)
+def test_what_could_expand_is_refused_before_it_does(body, field, status):
+    allocated = pa.total_allocated_bytes()
+    with pytest.raises(Problem) as refused:
+        ArrowRows(body, TINY_SCHEMA, 10)
+    assert (refused.value.status, refused.value.field) == (status, field)
+    assert pa.total_allocated_bytes() <= allocated
+
+
+def test_a_dictionary_that_grows_is_refused():
+    sink = pa.BufferOutputStream()
+    grown = [pa.table(GOOD | {"card": long_dictionary(["a", "b"][:size], 2)}) for size in (1, 2)]
+    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    with pa.ipc.new_stream(sink, grown[0].schema, options=options) as writer:
+        for each in grown:
+            writer.write_table(each)
+    with pytest.raises(Problem, match="adds to a dictionary"):
+        ArrowRows(sink.getvalue().to_pybytes(), TINY_SCHEMA, 10)
 
 
 def test_damaged_streams_are_refused():

@@ -46,6 +46,25 @@ def test_a_demo_answers_to_loopback_names_only(headers: list[tuple[bytes, bytes]
     assert (refusal.status, refusal.field) == (421, "Host")
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (b"http://127.0.0.1:8000", None),
+        (b"http://localhost", None),
+        (b"https://evil.example", 403),
+        (b"http://localhost.evil.example", 403),
+        (b"http://evil.example:80/localhost", 403),
+        (b"null", 403),
+        (b"", 403),
+    ],
+)
+def test_a_demo_answers_to_no_page_of_another_site(origin: bytes, status: int | None) -> None:
+    headers = [(b"host", b"localhost"), (b"origin", origin)]
+    refusal = refusal_of_head(b"/", headers, "1.1", HttpLimits(only_loopback_names=True))
+    assert (refusal and refusal.status) == status
+    assert refusal_of_head(b"/", headers, "1.1", HttpLimits()) is None
+
+
 @given(st.binary(max_size=40))
 def test_no_bytes_of_a_host_are_a_traceback(host: bytes) -> None:
     assert isinstance(is_loopback_name(host), bool)

@@ -34,13 +34,13 @@ def of_json(text: bytes, type: Any = Payment) -> Problem:
     ("body", "field", "fix"),
     [
         (b"{}", "card", "add it"),
-        (b'{"card": 1}', "card", "send str"),
-        (b'{"card": "123456789"}', "card", "send str of length <= 8"),
-        (b'{"card": "1", "amount": -1}', "amount", "send float >= 0.0"),
-        (b'{"card": "1", "amount": 1e400}', "amount", "send a value of the documented kind"),
-        (b'{"card": "1", "extra": {"a": "b"}}', "extra[...]", "send float | null"),
+        (b'{"card": 1}', "card", "send string"),
+        (b'{"card": "123456789"}', "card", "send string of length <= 8"),
+        (b'{"card": "1", "amount": -1}', "amount", "send number >= 0.0"),
+        (b'{"card": "1", "amount": 1e400}', "amount", "send what /openapi.json says of it"),
+        (b'{"card": "1", "extra": {"a": "b"}}', "extra[...]", "send number | null"),
         (b'{"card": "1", "kard": 2}', "kard", "leave it out, or correct its name"),
-        (b"[]", "", "send object"),
+        (b"[]", "body", "send object"),
     ],
 )
 def test_a_wrong_value_names_the_field_and_the_fix(body: bytes, field: str, fix: str) -> None:
