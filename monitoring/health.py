@@ -7,8 +7,8 @@ It reads the ledger's frames and the monitors' findings, and proposes; where the
 the switch (see `fraud_system.switching`). Which monitors may switch is a setting; all others only warn.
 
 - An alarm of a switching monitor gives way to plan B at once. While it lasts, plan B stays.
-- When all causes are over and have been so for `quiet_s`, and plan B has answered for `hold_s`, the model goes
-  on probation: it scores in the shadow, and has to pass on fresh reports (see `probation`).
+- When all causes have been over for `quiet_s`, and plan B has answered for `hold_s`, the model goes on
+  probation: it scores in the shadow, and has to pass on fresh reports (see `probation`).
 - Whoever comes back to plan B soon (within `memory_s`) has to stay twice as long as the last time, up to a
   bound: so a cause that comes and goes does not make the switch flap.
 - What a person forced, only a person releases.

@@ -1,8 +1,8 @@
 """Has the model proved itself? Its shadow scores against plan B's, on fresh reports.
 
 Waiting for maturity would take weeks, so reports about transactions of the probation are judged as they come.
-With F the law of their delays, a score p expects by now the sum of p x F(age) reports. Reports that come with rate p dF are a Poisson
-process, whose log likelihood under the model less that under plan B is
+With F the law of their delays, a score p expects by now the sum of p x F(age) reports. Reports that come with
+rate p dF are a Poisson process, whose log likelihood under the model less that under plan B is
 
     log_ratio = sum over reports of log(p_model / p_heuristic)  -  (expected_model - expected_heuristic),
 

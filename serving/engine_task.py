@@ -198,7 +198,8 @@ class EngineTask:
             return Reports()
         columns = label_columns([bulk.rows[at] for bulk, at in rows], 0).table()
         keys = columns["label_key"].tolist()
-        known = await self.read(self.records.known_labels, columns["label_key"])
+        oldest = self.engine.oldest_open_seq
+        known = await self.read(self.records.repeated_labels, columns, oldest)
         reports = Reports()
         for position, ((bulk, at), key) in enumerate(zip(rows, keys, strict=True)):
             if key in known:

@@ -4,10 +4,9 @@ They read through a handle of their own, in a thread of their own, so a look-up 
 commit.
 """
 
-from collections.abc import Sequence
-
 from fraud_system.engine import Engine
 from fraud_system.events import Frame, Table
+from fraud_system.labels import Outcome
 from fraud_system.ledger import Ledger
 from fraud_system.publication import Publication
 from serving.answers import (
@@ -88,9 +87,27 @@ class Records:
             self._decision(transaction, decision),
         )
 
-    def known_labels(self, label_keys: Sequence[int]) -> dict[int, int]:
-        """Those of the keys of reports that are on record, with their seqs."""
-        return self._ledger.known_labels(label_keys)
+    def repeated_labels(self, columns: Table, oldest_open_seq: int) -> dict[int, int]:
+        """Keys of those reports that are on record, with their seqs.
+
+        A report is no repetition if it was about an earlier transaction with the same id, which has been
+        forgotten since.
+        """
+        known = self._ledger.known_labels(columns["label_key"])
+        return {
+            key: seq
+            for key, about in zip(
+                columns["label_key"].tolist(), columns["transaction_key"].tolist(), strict=True
+            )
+            if (seq := known.get(key, 0)) >= oldest_open_seq and self._counts(seq, about)
+        }
+
+    def _counts(self, label_seq: int, transaction_key: int) -> bool:
+        seq = self._ledger.seq_of(transaction_key)
+        if seq is None or seq < label_seq:
+            return True
+        table, row = self._label(label_seq)
+        return int(table["outcome"][row]) == Outcome.PARKED
 
     def first_receipt(
         self, seq: int, sent: Label, columns: Table, row: int

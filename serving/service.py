@@ -24,6 +24,7 @@ from fraud_system.publication import Publication
 from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
+from monitoring.view import MonitorView
 from serving.answers import Answers
 from serving.clocks import TrafficClock, WallClock
 from serving.columns import TransactionColumns
@@ -35,8 +36,8 @@ from serving.system import System, prepare
 from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
 from serving.warm_up import load_code
-from serving.workers.messages import Message, ModeProposed, WeightsProposed
-from serving.workers.standard import learner, snapshotter
+from serving.workers.messages import Message, ModeProposed, MonitorSees, WeightsProposed
+from serving.workers.standard import learner, monitor, snapshotter
 from serving.workers.supervisor import OnMessage, Supervisor, WorkerSpec, WorkerStatus
 
 LOGGER = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Service:
         )
         self.columns = TransactionColumns(self.system.schema)
         self.failed: Exception | None = None
+        self.view: MonitorView | None = None
         self.when_failed: Callable[[], None] = lambda: None
         self._observe, self._supervised = observe, supervised
         self._ledger: Ledger | None = None
@@ -175,6 +177,7 @@ class Service:
             [
                 learner(*arguments, snapshot_every_events=every),
                 snapshotter(*arguments, snapshot_every_events=every),
+                monitor(*arguments, snapshot_every_events=every),
             ],
             self._hear,
         )
@@ -193,6 +196,8 @@ class Service:
         """Weights that the learner proposes; where they are recorded is their adoption."""
         if isinstance(message, ModeProposed):
             await self._propose_switch(message)
+        elif isinstance(message, MonitorSees):
+            self.view = message.view
         elif isinstance(message, WeightsProposed):
             publication = message.publication
             if publication.version <= self.task.engine.weights_version:

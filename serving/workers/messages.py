@@ -17,6 +17,7 @@ from fraud_system.errors import FraudSystemError
 from fraud_system.events import Table
 from fraud_system.ledger.codec import decode_arrays, encode_arrays
 from fraud_system.publication import ARRAYS, Publication
+from monitoring.view import MonitorView
 
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_PAYLOAD_BYTES = 4 * 2**20  # half a million weights
@@ -77,12 +78,24 @@ class WeightsProposed:
     publication: Publication
 
 
+@dataclass(frozen=True)
+class MonitorSees:
+    """What the monitors see now, for the page."""
+
+    view: MonitorView
+
+
+class _ViewFollows(msgspec.Struct, tag_field="kind", tag="monitor_sees", frozen=True):
+    """The header of `MonitorSees`: the view is the payload, as JSON."""
+
+
 class _Payload(msgspec.Struct, tag_field="kind", tag="publication", frozen=True):
     """The header of `WeightsProposed`: everything is in the arrays."""
 
 
-Message = Heartbeat | SnapshotSaved | ModeProposed | WeightsProposed
-_HEADER = msgspec.json.Decoder(Heartbeat | SnapshotSaved | ModeProposed | _Payload)
+Message = Heartbeat | SnapshotSaved | ModeProposed | MonitorSees | WeightsProposed
+_HEADER = msgspec.json.Decoder(Heartbeat | SnapshotSaved | ModeProposed | _Payload | _ViewFollows)
+_VIEW = msgspec.json.Decoder(MonitorView)
 
 
 def encode(message: Message) -> bytes:
@@ -92,9 +105,14 @@ def encode(message: Message) -> bytes:
     b'{"kind":"snapshot_saved","name":"engine","seq":7}'
     """
     payload = b""
+    about: Any = message
     if isinstance(message, WeightsProposed):
+        about = _Payload()
         payload = encode_arrays(message.publication.table(seq=0), note=_NOTE)
-    header = msgspec.json.encode(_Payload() if isinstance(message, WeightsProposed) else message)
+    elif isinstance(message, MonitorSees):
+        about = _ViewFollows()
+        payload = msgspec.json.encode(message.view)
+    header = msgspec.json.encode(about)
     return _PREFIX.pack(_MAGIC, len(header), len(payload)) + header + payload
 
 
@@ -110,8 +128,10 @@ def decode(header: bytes, payload: bytes) -> Message:
         raise DamagedMessage(f"no message of this release: {error}", field="header") from error
     if isinstance(message, _Payload):
         return WeightsProposed(_publication(payload))
+    if isinstance(message, _ViewFollows):
+        return MonitorSees(_view(payload))
     if payload:
-        raise DamagedMessage("only weights have a payload", field="payload")
+        raise DamagedMessage("only weights and views have a payload", field="payload")
     return message
 
 
@@ -138,6 +158,13 @@ async def read_message(reader: asyncio.StreamReader) -> Message | None:
         if not error.partial and error.expected == _PREFIX.size:
             return None
         raise DamagedMessage("ends within a message", field="stream") from error
+
+
+def _view(payload: bytes) -> MonitorView:
+    try:
+        return _VIEW.decode(payload)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise DamagedMessage(f"no view of this release: {error}", field="payload") from error
 
 
 def _publication(payload: bytes) -> Publication:

@@ -40,6 +40,18 @@ def snapshotter(
     return WorkerSpec("snapshotter", arguments, silent_after_s=600.0)
 
 
+def monitor(
+    ledger: Path,
+    settings: Path,
+    *,
+    poll_interval_s: float = 0.5,
+    snapshot_every_events: int = 200_000,
+) -> WorkerSpec:
+    """Watches, and proposes switches; the arguments are those of `learner`."""
+    arguments = _arguments("monitor", ledger, settings, poll_interval_s, snapshot_every_events)
+    return WorkerSpec("monitor", arguments, silent_after_s=300.0)
+
+
 def _arguments(
     name: str, ledger: Path, settings: Path, poll_interval_s: float, snapshot_every_events: int
 ) -> tuple[str, ...]:

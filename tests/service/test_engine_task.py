@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from engine_rig import START_US, Rig, rig
+from streams import TINY_LABELS
 
 from fraud_system.events import SECOND_US, Health
 from fraud_system.replay import verify
@@ -251,5 +252,22 @@ def test_the_ledger_of_a_busy_service_replays_to_the_same_bytes():
         given.waiting.tick()
         await given.score("e")
         assert max(verify(given.task.engine.settings, given.ledger)) == given.ledger.last_seq
+
+    story()
+
+
+def test_a_report_about_a_later_transaction_of_the_same_name_is_no_repetition():
+    @run
+    async def story(given: Rig):
+        await given.score("a1")
+        report = Label(transaction_id="a1", is_fraud=True, source="chargeback")
+        (first,) = await given.label(report)
+        given.clock.time_us += (TINY_LABELS.horizon_s + 60) * SECOND_US
+        again = await given.score("a1")
+        assert isinstance(again, Decision)
+        (second,) = await given.label(report)
+        assert second.outcome == "fraud_joined"
+        assert second.seq > first.seq
+        list(verify(given.task.engine.settings, given.ledger))
 
     story()
