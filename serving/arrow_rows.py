@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fraud_system.events import Column, Transactions
-from fraud_system.keys import MAX_ID_BYTES, keys_of
+from fraud_system.keys import keys_of
+from fraud_system.limits import MAX_ID_BYTES
 from fraud_system.schema import Schema
 from serving.columns import cached_key
 from serving.problems import Problem
