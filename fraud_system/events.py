@@ -111,7 +111,7 @@ class Transactions(Columns):
     """n attempts to pay, in known-time order.
 
     Args:
-        transaction_id: (n,) bytes, UTF-8, at most `keys.MAX_ID_BYTES`.
+        transaction_id: (n,) bytes, UTF-8, at most `limits.MAX_ID_BYTES`.
         transaction_key: (n,) uint64, `keys.key_of` the id.
         event_time_us: (n,) int64, sender's clock.
         known_time_us: (n,) int64, never decreasing.

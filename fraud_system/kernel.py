@@ -40,6 +40,7 @@ from fraud_system.labels import (
     observe,
     remember,
 )
+from fraud_system.limits import MAX_AMOUNT, MAX_NUMERIC
 from fraud_system.models.scoring import Served, bucket_of, logit_of, sigmoid
 from fraud_system.policy import cheapest_action
 
@@ -50,8 +51,6 @@ MATURED, FRAUD = int(Resolution.MATURED), int(Resolution.FRAUD)
 REVERSED, LATE_FRAUD = int(Resolution.REVERSED), int(Resolution.LATE_FRAUD)
 
 ACCEPTED, DUPLICATE_ID, TOO_LATE, TOO_FAR_AHEAD, NOT_USABLE = range(5)  # status of an input
-MAX_AMOUNT = 1e15  # so that no sum of amounts can become infinite
-MAX_NUMERIC = float(np.finfo(np.float32).max)  # features are logged as float32
 NEXT_SEQ, NOW_US, MODE, VERSION, HEALTH = range(5)  # places in `Core.clock`
 N_TRANSACTIONS, N_LABELS, N_TICKS, N_RESOLVED, N_DEAD = range(5)  # places in `Output.count`
 
@@ -217,6 +216,9 @@ def _next_seq(core: Any, now_us: int) -> int:
 @borrowing
 def _admissible(core: Any, given: Any, row: int, now_us: int) -> int:
     event_us, amount = given.event_us[row], given.amount[row]
+    # First: a repetition may come late, and is answered as the first time.
+    if knows(core.joiner, given.key[row], now_us):
+        return DUPLICATE_ID
     if now_us - event_us > core.lateness_us[0]:
         return TOO_LATE
     if event_us - now_us > core.lateness_us[1]:
@@ -226,7 +228,7 @@ def _admissible(core: Any, given: Any, row: int, now_us: int) -> int:
     for value in given.numeric[row]:
         if abs(value) > MAX_NUMERIC:  # nan is missing, and usable
             return NOT_USABLE
-    return DUPLICATE_ID if knows(core.joiner, given.key[row], now_us) else ACCEPTED
+    return ACCEPTED
 
 
 @borrowing

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from fraud_system.compiled import borrowing
 
-MAX_ID_BYTES = 64
 # Mixed into the key of a label without an id of its own, so that it is no key of its transaction.
 _LABEL_SALT = 0x6C6162656C
 

@@ -35,7 +35,8 @@ from fraud_system.events import (
     Transactions,
     no_labels,
 )
-from fraud_system.keys import MAX_ID_BYTES, keys_of
+from fraud_system.keys import keys_of
+from fraud_system.limits import MAX_ID_BYTES
 from fraud_system.schema import SOURCES, Schema
 from pipelines.column_values import (
     Parsed,

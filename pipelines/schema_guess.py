@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fraud_system.errors import DataError
 from fraud_system.events import SECOND_US
-from fraud_system.keys import MAX_ID_BYTES
+from fraud_system.limits import MAX_ID_BYTES
 from fraud_system.schema import ROW_NUMBER, TIME_UNITS
 from pipelines.choice import Choice, held, others
 from pipelines.column_profile import STRAY, Profile

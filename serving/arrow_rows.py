@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fraud_system.events import Column, Transactions
-from fraud_system.kernel import MAX_AMOUNT, MAX_NUMERIC
-from fraud_system.keys import MAX_ID_BYTES, keys_of
+from fraud_system.keys import keys_of
+from fraud_system.limits import MAX_AMOUNT, MAX_ID_BYTES, MAX_NUMERIC
 from fraud_system.schema import Schema
 from serving.arrow_stream import read_table
 from serving.columns import cached_key

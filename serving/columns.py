@@ -13,7 +13,8 @@ import numpy as np
 from msgspec import Struct
 
 from fraud_system.events import Column, LabelsObserved, LabelSource, Transactions
-from fraud_system.keys import MAX_ID_BYTES, key_of, label_keys
+from fraud_system.keys import key_of, label_keys
+from fraud_system.limits import MAX_ID_BYTES
 from fraud_system.schema import Schema
 from serving.problems import Problem
 from serving.wire import Label

@@ -7,16 +7,17 @@ JSON Schema for the OpenAPI document.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from fraud_system.errors import ConfigError
-from fraud_system.kernel import MAX_AMOUNT, MAX_NUMERIC
-from fraud_system.keys import MAX_ID_BYTES
-from fraud_system.schema import Schema
+from fraud_system.limits import MAX_AMOUNT, MAX_ID_BYTES, MAX_NUMERIC
 from serving.problems import ProblemDocument
+
+if TYPE_CHECKING:  # the client imports these types, and needs no compiler
+    from fraud_system.schema import Schema
 
 MAX_TEXT = 256  # characters of a card, a terminal or a category
 MAX_LABEL_ID = 200
@@ -280,7 +281,7 @@ class ModelState(Struct, frozen=True):
     memory_bytes: int
 
 
-def transaction_type(schema: Schema) -> type[Struct]:
+def transaction_type(schema: "Schema") -> type[Struct]:
     """The type of a transaction of this data set.
 
     Its attributes are `transaction_id`, `event_time`, `amount`, then `entity_0`.., `numeric_0`..,
@@ -337,7 +338,7 @@ def transaction_type(schema: Schema) -> type[Struct]:
     )
 
 
-def _category(schema: Schema, column: str) -> Any:
+def _category(schema: "Schema", column: str) -> Any:
     values = schema.categories.get(column)
     return Literal[values] if values else Text
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraud_system.keys import MAX_ID_BYTES, key_of
+from fraud_system.keys import key_of
+from fraud_system.limits import MAX_ID_BYTES
 from fraud_system.schema import load_schema
 from pipelines.label_files import read_labels
 from pipelines.readers import ReadTransactions, read_transactions

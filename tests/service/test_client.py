@@ -1,6 +1,8 @@
 """What both clients send, how they read the answers, and what they refuse."""
 
 import json
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -329,3 +331,13 @@ def test_mistakes_of_configuration_are_told_by_name(
         kind(url, **options)
     assert told.value.field == field
     assert "secret" not in repr(FraudClient("http://host", api_key="secret"))
+
+
+def test_the_client_brings_neither_compiler_nor_models() -> None:
+    script = "import sys, serving.client; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "serving.client.client" in modules
+    heavy = {"numba", "river", "sklearn", "scipy", "pandas", "pyarrow", "fastapi", "pydantic"}
+    assert not heavy & set(modules)

@@ -271,3 +271,18 @@ def test_a_report_about_a_later_transaction_of_the_same_name_is_no_repetition():
         list(verify(given.task.engine.settings, given.ledger))
 
     story()
+
+
+def test_a_repetition_may_come_late():
+    @run
+    async def story(given: Rig):
+        sent = given.transaction("a1")
+        first = await given.waiting.single(sent)
+        lateness_s = given.task.engine.settings.max_lateness_s
+        given.clock.time_us += (min(lateness_s, TINY_LABELS.horizon_s - 120) + 60) * SECOND_US
+        assert await given.waiting.single(sent) == first
+        too_late = given.transaction("a2", event_time=sent.event_time)
+        refused = await given.waiting.single(too_late)
+        assert (refused.status, refused.field) == (422, "event_time")
+
+    story(max_lateness_s=60)

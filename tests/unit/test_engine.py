@@ -24,8 +24,8 @@ from fraud_system import replay
 from fraud_system.engine import STATUS, Engine
 from fraud_system.errors import ArtefactError, DataError
 from fraud_system.events import Action, Arrivals, Health, LabelsObserved, Scorer, Transactions
-from fraud_system.kernel import MAX_AMOUNT, MAX_NUMERIC
 from fraud_system.learner import Learner
+from fraud_system.limits import MAX_AMOUNT, MAX_NUMERIC
 from fraud_system.publication import Publication
 from fraud_system.switching import MAX_REASON_BYTES, Switch
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fraud_system.keys import MAX_ID_BYTES, key_of, keys_of, label_keys, mix, uniform
+from fraud_system.keys import key_of, keys_of, label_keys, mix, uniform
+from fraud_system.limits import MAX_ID_BYTES
 
 GAMMA = 0x9E3779B97F4A7C15
 # The first outputs of the published splitmix64 with seed 1234567.

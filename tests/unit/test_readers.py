@@ -8,7 +8,8 @@ import pytest
 
 from fraud_system.errors import TooManyBadRows
 from fraud_system.events import LabelSource, no_transactions
-from fraud_system.keys import MAX_ID_BYTES, key_of
+from fraud_system.keys import key_of
+from fraud_system.limits import MAX_ID_BYTES
 from fraud_system.schema import Schema, load_schema
 from pipelines.readers import read_transactions
 from pipelines.set_aside import SetAside
