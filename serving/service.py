@@ -63,7 +63,10 @@ class Service:
     ) -> None:
         self.configuration = configuration
         self.telemetry = Telemetry()
-        self.clock: WallClock | TrafficClock = WallClock()
+        # Before the engine is there, too: what a demo sends meanwhile shall be told to come again.
+        self.clock: WallClock | TrafficClock = (
+            TrafficClock() if configuration.clock == "traffic" else WallClock()
+        )
         self.system: System = prepare(
             configuration.ledger_file, configuration.schema_file, configuration.start_from_run
         )
@@ -148,7 +151,7 @@ class Service:
         ledger, settings = self._ledger, self.system.settings
         if ledger is None:
             raise ConfigError("open the ledger first", field="service")
-        now_us = self.clock.now_us()
+        now_us = WallClock().now_us()
         if self.configuration.clock == "traffic":
             now_us -= DEMO_BEGINS_BEFORE_US
         engine = await asyncio.to_thread(_ready_engine, settings, ledger, now_us)
