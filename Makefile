@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures serve demo-traffic check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,24 @@ serve: $(READY) ## the scorer at 127.0.0.1:8000, its ledger under var/   [RUN=di
 demo-traffic: $(READY) ## simulated payments and reports for a scorer that runs with FRAUD_CLOCK=traffic   [URL= DAYS=120 SEED=1 SPEED=max CONNECTIONS=32 BATCH=1]
 	@$(BIN)/python -m serving.demo_traffic $(if $(URL),--url "$(URL)") $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(SPEED),--speed $(SPEED)) $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(BATCH),--batch $(BATCH))
+
+backup: $(READY) ## a consistent copy of the scorer's files, also while it runs   [LEDGER=var/ledger.sqlite OUT=var/backups]
+	@$(BIN)/python -m serving backup $(if $(LEDGER),--ledger "$(LEDGER)") $(if $(OUT),--out "$(OUT)")
+
+restore: $(READY) ## a scorer's files from a backup; nothing is overwritten   BACKUP=dir [LEDGER=var/ledger.sqlite]
+	@test -n "$(BACKUP)" || { echo "error: say BACKUP=dir, one that make backup left"; exit 2; }
+	@$(BIN)/python -m serving restore --backup "$(BACKUP)" $(if $(LEDGER),--ledger "$(LEDGER)")
+
+archive: $(READY) ## old frames to Parquet beside the ledger; dropped from it when no server runs   [DAYS=120 LEDGER=var/ledger.sqlite]
+	@$(BIN)/python -m serving archive $(if $(DAYS),--days "$(DAYS)") $(if $(LEDGER),--ledger "$(LEDGER)")
+
+erase-card: $(READY) ## replace a card's key by a random one everywhere; the server is stopped   CARD=number, or - to type it [LEDGER=var/ledger.sqlite]
+	@test -n "$(CARD)" || { echo "error: say CARD=number, or CARD=- to read it from standard input"; exit 2; }
+	@$(BIN)/python -m serving erase-card --card "$(CARD)" $(if $(LEDGER),--ledger "$(LEDGER)")
+
+api-key: $(READY) ## make an API key and print it once   NAME=who SCOPES=score,label [DAYS=90 FILE=var/api-keys.json]
+	@test -n "$(NAME)" && test -n "$(SCOPES)" || { echo "error: say NAME=who and SCOPES=score,label,read,admin"; exit 2; }
+	@$(BIN)/python -m serving api-key add --name "$(NAME)" --scopes "$(SCOPES)" $(if $(DAYS),--days "$(DAYS)") $(if $(FILE),--file "$(FILE)")
 
 check: $(READY) ## lint, format check and types
 	$(BIN)/ruff check .

@@ -73,18 +73,22 @@ class Compiler:
 
 
 def _cache_directory(packages: tuple[Path, ...]) -> str:
-    """Made beside the sources; where that cannot be written to, numba's own choice is left."""
-    home = packages[0] / "__pycache__"
-    chosen = home / f"compiled-{source_fingerprint(*packages)}"
-    try:
-        chosen.mkdir(parents=True, exist_ok=True)
-        chosen.touch()
-        versions = sorted(home.glob("compiled-*"), key=lambda path: path.stat().st_mtime)
+    """Made beside the sources; where that cannot be written to, in the folder that NUMBA_CACHE_DIR names."""
+    homes = [packages[0] / "__pycache__"]
+    if numba.config.CACHE_DIR:
+        homes.append(Path(numba.config.CACHE_DIR))
+    for home in homes:
+        chosen = home / f"compiled-{source_fingerprint(*packages)}"
+        try:
+            chosen.mkdir(parents=True, exist_ok=True)
+            chosen.touch()
+            versions = sorted(home.glob("compiled-*"), key=lambda path: path.stat().st_mtime)
+        except OSError:
+            continue
         for old in versions[:-VERSIONS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
-    except OSError:
-        return str(numba.config.CACHE_DIR)
-    return str(chosen)
+        return str(chosen)
+    return str(numba.config.CACHE_DIR)
 
 
 _core = Compiler(PACKAGE)

@@ -17,6 +17,7 @@ from fraud_system.models.artefact import LoadedModel, load_model
 from fraud_system.schema import Schema
 from fraud_system.settings import Settings
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
+from serving.operations.journal import check_none
 from serving.workers.running import read_settings, write_settings
 
 DEMO_SCHEMA = SCHEMAS / "simulated.toml"
@@ -54,10 +55,12 @@ def prepare(
     Raises:
         ConfigError: the schema does not fit the settings that the ledger was begun with.
         ArtefactError: the run is none, or the settings are damaged.
+        LedgerError: the erasure of a card was cut off, and has to be finished first.
     """
     schema_path = schema_file or DEMO_SCHEMA
     schema = read_schema(schema_path)
     settings_file = Path(f"{ledger_file}-settings.json")
+    check_none(Path(f"{ledger_file}-erasure.json"))
     ledger_file.parent.mkdir(parents=True, exist_ok=True)
     if ledger_file.exists():
         settings = read_settings(settings_file)

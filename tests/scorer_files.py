@@ -7,8 +7,11 @@ from pathlib import Path
 from streams import MODELS, SIMULATED_LABELS, cut, simulated_arrivals, simulated_settings
 
 from fraud_system import replay
+from fraud_system.engine import Engine
+from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.settings import Settings
+from monitoring.overseer import SNAPSHOT
 from serving.operations.ledger_files import LedgerFiles
 from serving.workers.running import write_settings
 
@@ -29,9 +32,15 @@ def serving(ledger: Ledger, settings: Settings, events: int = EVENTS) -> Iterato
     stream = simulated_arrivals(events)
     for number, _ in enumerate(replay.run(engine, learner, ledger, cut(stream, [15]))):
         if number in (15, 45):
-            replay.save_snapshot(engine, learner, ledger)
+            save_snapshots(engine, learner, ledger)
         yield
+    save_snapshots(engine, learner, ledger)
+
+
+def save_snapshots(engine: Engine, learner: Learner, ledger: Ledger) -> None:
+    """Of all folds; that of the monitors holds nothing, as nothing is read from it here."""
     replay.save_snapshot(engine, learner, ledger)
+    ledger.save_snapshot(SNAPSHOT, ledger.last_seq, {})
 
 
 def scorer(folder: Path) -> LedgerFiles:

@@ -29,6 +29,7 @@ from fraud_system.errors import LedgerError
 from fraud_system.ledger import SqliteLedger
 from fraud_system.ledger.sqlite_file import connected, ledger_errors
 from fraud_system.ledger.sqlite_schema import LEDGER_VERSION
+from monitoring.overseer import SNAPSHOT
 from serving.columns import time_of
 from serving.operations.durable_files import copy_file, disk_errors, sync_folder
 from serving.operations.journal import check_none
@@ -37,7 +38,7 @@ from serving.operations.manifest import BackupManifest, FileEntry
 from serving.workers.running import read_settings
 
 PAGES_IN_STEP = 256
-FOLDS = ("engine", "learner")
+FOLDS = ("engine", "learner", SNAPSHOT)
 _UNFINISHED = ".unfinished-"
 
 

@@ -5,12 +5,13 @@ A server needs
     - everything within the label horizon: reports join it, and its ids are answered from the record. The wait
       of early reports comes on top, so that a report which came before its transaction stays beside it;
     - the weights that answered the oldest of those: to repeat an answer takes the weights that gave it;
-    - what recovery may read after the older of the two snapshots of engine and learner.
+    - what recovery may read after the older of the two snapshots of engine, learner and monitors.
 """
 
 from fraud_system.errors import ConfigError, LedgerError
 from fraud_system.labels import LabelSettings
 from fraud_system.ledger import Ledger
+from monitoring.overseer import SNAPSHOT
 
 DAY_S = 86_400
 _SECOND_US = 1_000_000
@@ -53,9 +54,19 @@ def needed_from(ledger: Ledger, keep_s: int) -> int:
     if last < first:
         return first
     limit_us = ledger.frame_at(last).known_time_us - keep_s * _SECOND_US
-    kept = min(_first_frame_since(ledger, limit_us), ledger.needed_from_seq)
+    by_folds = min(ledger.needed_from_seq, _monitors_need_from(ledger))
+    kept = min(_first_frame_since(ledger, limit_us), by_folds)
     # What begins before it stays whole, and so do the weights that its first decision was made with.
     return _in_force_at(ledger, ledger.frame_at(kept).first_seq)
+
+
+def _monitors_need_from(ledger: Ledger) -> int:
+    """The place of their older snapshot; everything, as long as they have none."""
+    newest = ledger.latest_snapshot(SNAPSHOT)
+    if newest is None:
+        return ledger.first_seq
+    older = ledger.latest_snapshot(SNAPSHOT, newest[0] - 1)
+    return max(ledger.first_seq, (older or newest)[0])
 
 
 def _first_frame_since(ledger: Ledger, limit_us: int) -> int:

@@ -278,6 +278,13 @@ def test_what_a_dead_process_left_is_removed(files: LedgerFiles, archive: Archiv
     assert {path.name for path in archive.folder.iterdir()} == kept
 
 
+def test_without_a_snapshot_of_the_monitors_nothing_may_go(files: LedgerFiles) -> None:
+    for path in files.snapshots.glob("monitor-*"):
+        path.unlink()
+    with SqliteLedger(files.ledger, read_only=True) as ledger:
+        assert needed_from(ledger, least_kept_s(LABELS)) == 1
+
+
 def test_an_incomplete_archive_is_no_whole(files: LedgerFiles, archive: Archive) -> None:
     write(archive, files)
     drop(archive, files)

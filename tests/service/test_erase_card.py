@@ -23,6 +23,7 @@ from serving.operations.erase import erase, resume
 from serving.operations.ledger_files import LedgerFiles
 from serving.operations.retention import least_kept_s, needed_from
 from serving.operations.whole_ledger import WholeLedger
+from serving.system import prepare
 
 SETTINGS = scorer_settings()
 NEW_KEY = 0x0123456789ABCDEF
@@ -165,8 +166,8 @@ def test_a_server_goes_on_afterwards(trimmed: LedgerFiles, card: Card, tmp_path:
     erase(files, archive_of(files), "card", card.name, NEW_KEY)
     with SqliteLedger(files.ledger) as ledger:
         assert ledger.seq_of(key_of(card.transaction_ids[-1].decode())) == place
-        found = ledger.latest_snapshot("engine"), ledger.latest_snapshot("learner")
-        assert all(found)
+        found = [ledger.latest_snapshot(name) for name in ("engine", "learner", "monitor")]
+        assert [each and each[0] for each in found] == [ledger.last_seq] * 3
         engine, _ = replay.recover(SETTINGS, ledger)
     again = replay.recover_engine(SETTINGS, whole_memory(files))
     assert {n: c.tobytes() for n, c in engine.to_arrays().items()} == {
@@ -236,6 +237,8 @@ def test_what_was_cut_off_is_finished(
         assert found_in(files.ledger.parent, card.betraying).keys() == {files.ledger.name}
     with pytest.raises(LedgerError, match="cut off"):
         erase(files, archive, "card", "another", NEW_KEY)
+    with pytest.raises(LedgerError, match="cut off"):
+        prepare(files.ledger)  # as a server does when it starts
 
     assert resume(files, archive).transactions == card.count
     assert found_in(files.ledger.parent, card.betraying) == {}

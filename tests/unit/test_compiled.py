@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from fraud_system.compiled import CACHE_DIRECTORY, source_fingerprint
 from fraud_system.kernel import fold
 
@@ -39,10 +41,15 @@ def test_the_core_is_kept_under_the_fingerprint_of_all_sources() -> None:
     assert fold.stats.cache_path.startswith(CACHE_DIRECTORY)
 
 
-def test_a_caller_sees_an_edit_of_its_callee_in_the_next_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sources", ["writable", "read-only"])
+def test_a_caller_sees_an_edit_of_its_callee_in_the_next_process(
+    tmp_path: Path, sources: str
+) -> None:
     """A copy of the package, in which one small file is edited between two processes."""
-    copy = tmp_path / "fraud_system"
+    copy, elsewhere = tmp_path / "fraud_system", tmp_path / "elsewhere"
     copy.mkdir()
+    if sources == "read-only":
+        (copy / "__pycache__").write_text("no folder can be made here")
     (copy / "__init__.py").write_text("")
     source = Path(sys.modules["fraud_system.compiled"].__file__ or "")
     (copy / "compiled.py").write_text(source.read_text())
@@ -53,10 +60,12 @@ def test_a_caller_sees_an_edit_of_its_callee_in_the_next_process(tmp_path: Path)
         done = subprocess.run(
             [sys.executable, "-c", "from fraud_system.caller import walk; print(walk(0))"],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            env=os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(elsewhere)},
             capture_output=True,
             text=True,
             check=True,
         )
         answers.append(int(done.stdout))
     assert answers == [1, 10]
+    kept = list((elsewhere if sources == "read-only" else copy).rglob("compiled-*/**/*.nbi"))
+    assert len(kept) == 4, "two functions, twice"
