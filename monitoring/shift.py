@@ -39,7 +39,7 @@ from fraud_system.events import SECOND_US, Frame, Scorer
 from fraud_system.setting_checks import check_positive
 from monitoring.bins import EDGES, Bins, Sample
 from monitoring.findings import Finding, Level
-from monitoring.hour_counts import COUNTS, HOURS_IN_WEEK, NO_HOUR, Hours
+from monitoring.hour_counts import COUNTS, HOURS_IN_WEEK, NO_HOUR, Group, Hours
 from monitoring.shift_kernel import HOUR_US, fold
 from monitoring.shift_tests import FOUND, HOUR, Changes, Compared, Limits, Null
 
@@ -108,8 +108,8 @@ class Shift:
         width = len(self.subjects)
         size = (settings.weeks + 1) * HOURS_IN_WEEK
         self._hours = Hours(
-            edges=np.full((EDGES, width), np.inf, np.float32),
-            now=np.zeros((COUNTS, width), np.int32),
+            features=_empty_group(self.features),
+            served=_empty_group(len(SERVED)),
             rows=np.zeros(2, np.int64),
             hour=np.full(size, NO_HOUR, np.int64),
             past=np.zeros((size, COUNTS, width), np.int32),
@@ -209,7 +209,8 @@ class Shift:
 
     def _begin(self, bins: Bins) -> None:
         self._bins, self._sample = bins, None
-        self._hours.edges[:] = bins.edges
+        self._hours.features.edges[:] = bins.edges[:, : self.features]
+        self._hours.served.edges[:] = bins.edges[:, self.features :]
         self._null.clock[HOUR] = self._learn_us[1] // HOUR_US
 
     def _count(
@@ -227,6 +228,7 @@ class Shift:
             self._out.filled[0] = 0
             row = fold(
                 self._hours,
+                self._bins.edges,
                 self._null,
                 self._limits,
                 self._compared,
@@ -246,29 +248,34 @@ class Shift:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""
         arrays: dict[str, NDArray[Any]] = {"learn_us": np.array(self._learn_us, np.int64)}
-        if self._bins is None and self._sample is not None:
+        if self._bins is not None:
+            arrays["bins.edges"] = self._bins.edges.copy()
+            arrays["bins.deviation"] = self._bins.deviation.copy()
+        elif self._sample is not None:
             sample = self._sample
             arrays["sample.hashes"], arrays["sample.rows"] = sample.hashes, sample.rows
             arrays["sample.kept_below"] = np.array([sample.kept_below], np.uint64)
-        elif self._bins is not None:
-            arrays["bins.deviation"] = self._bins.deviation.copy()
-        for prefix, state in (("hours", self._hours), ("null", self._null)):
-            arrays |= {f"{prefix}.{n}": array.copy() for n, array in state._asdict().items()}
-        return arrays
+        return arrays | {name: array.copy() for name, array in self._counted().items()}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take a snapshot's state."""
         from_us, to_us = arrays["learn_us"].tolist()
         self._learn_us = from_us, to_us
-        for prefix, state in (("hours", self._hours), ("null", self._null)):
-            for name, array in state._asdict().items():
-                array[:] = arrays[f"{prefix}.{name}"]
-        if "bins.deviation" in arrays:
-            deviation = arrays["bins.deviation"].copy()
-            self._bins, self._sample = Bins(self._hours.edges.copy(), deviation), None
+        if "bins.edges" in arrays:
+            self._begin(Bins(arrays["bins.edges"].copy(), arrays["bins.deviation"].copy()))
         elif self._sample is not None:
             self._sample.hashes, self._sample.rows = arrays["sample.hashes"], arrays["sample.rows"]
             self._sample.kept_below = int(arrays["sample.kept_below"][0])
+        for name, array in self._counted().items():
+            array[:] = arrays[name]
+
+    def _counted(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the state, by name."""
+        hours = self._hours
+        arrays = {"features": hours.features.now, "served": hours.served.now}
+        names = ("rows", "hour", "past", "past_rows", "is_bad")
+        arrays |= {f"hours.{name}": getattr(hours, name) for name in names}
+        return arrays | {f"null.{name}": array for name, array in self._null._asdict().items()}
 
     def _finding(self, found: list[float]) -> Finding:
         hour, test, level, psi, by_chance, distance, log_e, threshold, rows, past = found
@@ -295,3 +302,8 @@ class Shift:
             (int(hour) + 1) * HOUR_US,
             words,
         )
+
+
+def _empty_group(width: int) -> Group:
+    edges = np.full((EDGES, width), np.inf, np.float32)
+    return Group(edges, np.zeros((COUNTS, width), np.int32))

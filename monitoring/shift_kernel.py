@@ -22,6 +22,7 @@ HOUR_US = 3_600 * SECOND_US
 @borrowing
 def fold(
     hours: Any,
+    edges: Any,
     null: Any,
     limits: Any,
     at: Any,
@@ -39,10 +40,11 @@ def fold(
     Stops early where `out` may not hold what the next hour says; returns the first row not counted.
 
     Args:
+        edges: (EDGES, s) of all subjects.
         features: (n, d); `served`: (n, k) what depends on the model and on who answers.
         by_plan_b: (n,) whether plan B answered by decree.
     """
-    row, first = start, features.shape[1]
+    row = start
     while True:
         end_us = (null.clock[HOUR] + 1) * HOUR_US
         stop = row
@@ -50,18 +52,20 @@ def fold(
             hours.rows[SWITCHED] |= by_plan_b[stop]
             stop += 1
         hours.rows[ROWS] += stop - row
-        count(hours, features, 0, row, stop)
-        count(hours, served, first, row, stop)
+        count(hours.features, features, row, stop)
+        count(hours.served, served, row, stop)
         row = stop
         if last_us < end_us or out.filled[0] + len(null.level) > len(out.found):
             return row
-        _close_hour(hours, null, limits, at, deviation, out)
+        _close_hour(hours, edges, null, limits, at, deviation, out)
 
 
 @borrowing
-def _close_hour(hours: Any, null: Any, limits: Any, at: Any, deviation: Any, out: Any) -> None:
+def _close_hour(
+    hours: Any, edges: Any, null: Any, limits: Any, at: Any, deviation: Any, out: Any
+) -> None:
     """Judge the hour that is over, and begin the next one."""
-    hour, subjects = null.clock[HOUR], hours.now.shape[1]
+    hour, subjects = null.clock[HOUR], hours.past.shape[2]
     place, counted = hour % len(hours.hour), hours.rows[ROWS]
     first_skipped = limits.first_served if hours.rows[SWITCHED] > 0 else subjects
     keep(hours, hour)
@@ -75,7 +79,7 @@ def _close_hour(hours: Any, null: Any, limits: Any, at: Any, deviation: Any, out
         compare(at, rows)
         for test in range(2 * subjects):
             if test % subjects < first_skipped:
-                judge(hours.edges, null, limits, at, deviation, test, rows, out)
+                judge(edges, null, limits, at, deviation, test, rows, out)
     for each in range(subjects):
         is_well = null.level[each] == OK and null.level[subjects + each] == OK
         hours.is_bad[place, each] = not is_well or each >= first_skipped
@@ -85,7 +89,7 @@ def _close_hour(hours: Any, null: Any, limits: Any, at: Any, deviation: Any, out
 @borrowing
 def add_weeks(hours: Any, hour: int, width: int, weeks: int, at: Any) -> None:
     """Sum the same hours of earlier weeks; of each subject those weeks in which it was well throughout."""
-    size, subjects = len(hours.hour), hours.now.shape[1]
+    size, subjects = len(hours.hour), hours.past.shape[2]
     at.past[:] = 0
     at.past_rows[:] = 0.0
     for week in range(1, weeks + 1):
@@ -96,10 +100,12 @@ def add_weeks(hours: Any, hour: int, width: int, weeks: int, at: Any) -> None:
         at.is_well[:] = 1
         for back in range(width):
             place = (then - back) % size
+            is_bad = hours.is_bad[place]
             for each in range(subjects):
-                at.is_well[each] *= not hours.is_bad[place, each]
+                at.is_well[each] &= not is_bad[each]
         for each in range(subjects):
             at.past_rows[each] += rows * at.is_well[each]
         for row in range(COUNTS):
+            past, in_week = at.past[row], at.week[row]
             for each in range(subjects):
-                at.past[row, each] += at.week[row, each] * at.is_well[each]
+                past[each] += in_week[each] * at.is_well[each]

@@ -96,22 +96,27 @@ def compare(at: Any, rows: float) -> None:
         at.past_left[each] = at.past_rows[each] - at.past[MISSING, each]
         at.statistic[each] = 0.0
         at.freedom[each] = -1.0
+    missing, past_missing = at.now[MISSING], at.past[MISSING]
     for edge in range(EDGES + 1):
+        is_last = edge == EDGES  # beyond it there is nothing; the row of missing ones stands in
+        above_edge, past_above_edge = at.now[edge], at.past[edge]
         for each in range(subjects):
-            above = at.now[edge, each] if edge < EDGES else 0
-            past_above = at.past[edge, each] if edge < EDGES else 0
+            above = 0 if is_last else above_edge[each]
+            past_above = 0 if is_last else past_above_edge[each]
             now, past = at.left[each] - above, at.past_left[each] - past_above
-            all_now = rows - at.now[MISSING, each]
-            all_past = at.past_rows[each] - at.past[MISSING, each]
+            all_now, all_past = rows - missing[each], at.past_rows[each] - past_missing[each]
             at.statistic[each] += _deviance(now, past, all_now, all_past)
             at.freedom[each] += 1.0 if now + past > 0.0 else 0.0
             at.left[each] = above
             at.past_left[each] = past_above
     for each in range(subjects):
-        missing, past_missing = float(at.now[MISSING, each]), float(at.past[MISSING, each])
-        past_rows = at.past_rows[each]
-        total = _deviance(missing, past_missing, rows, past_rows)
-        total += _deviance(rows - missing, past_rows - past_missing, rows, past_rows)
+        nan, past_nan, past_rows = (
+            float(missing[each]),
+            float(past_missing[each]),
+            at.past_rows[each],
+        )
+        total = _deviance(nan, past_nan, rows, past_rows)
+        total += _deviance(rows - nan, past_rows - past_nan, rows, past_rows)
         at.statistic[subjects + each] = total
         at.freedom[subjects + each] = 1.0
         at.freedom[each] = max(at.freedom[each], 1.0)
