@@ -12,6 +12,8 @@ from monitoring.stretch import Matured
 
 APPROVE = int(Action.APPROVE)
 FRAUD, MATURED = int(Resolution.FRAUD), int(Resolution.MATURED)
+LATE_FRAUD = int(Resolution.LATE_FRAUD)
+OUT_OF_PLACE = -1
 # Places in the sums of a cohort: rows, sum of p, of p x mark; then `Expected` without its rows.
 COHORT_SUMS = 8
 # Places in the sums of what has matured: counts and money, log losses, and products not yet among them.
@@ -60,16 +62,22 @@ def add_matured(
     model: Any,
     heuristic: Any,
     constant: Any,
-) -> bool:
+    report: Any,
+) -> int:
     """Add what was resolved first, of start..stop-1, to the sums (cohorts, MATURED_SUMS) of its cohort.
 
-    From `seq` on the columns are rings of the open transactions; False if one is not in its place.
+    From `seq` on the columns are rings of the open transactions. Which rows are reports goes into `report`.
+
+    Returns: how many are, or OUT_OF_PLACE where a transaction is not in its place.
     """
-    last = len(seq) - 1
+    last, reports = len(seq) - 1, 0
     for row in range(start, stop):
         at, fraud = ordinal[row] & last, resolution[row] == FRAUD
         if seq[at] != expected_seq[row]:
-            return False
+            return OUT_OF_PLACE
+        if fraud or resolution[row] == LATE_FRAUD:
+            report[reports] = row
+            reports += 1
         if not (fraud or resolution[row] == MATURED) or not math.isfinite(model[at]):
             continue
         into = sums[happened_us[row] // cohort_us % len(sums)]
@@ -85,7 +93,7 @@ def add_matured(
         _multiply(into, 0, model[at], fraud)
         _multiply(into, 1, heuristic[at], fraud)
         _multiply(into, 2, constant[at], fraud)
-    return True
+    return reports
 
 
 @borrowing

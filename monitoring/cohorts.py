@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from fraud_system.delay_law import DelayLaw
 from fraud_system.errors import ArtefactError
-from fraud_system.events import DAY_US, SECOND_US, Frame, Resolution, Table
+from fraud_system.events import DAY_US, SECOND_US, Frame, Table
 from fraud_system.labels import LabelSettings
 from monitoring.cohort_sums import (
     COHORT_SUMS,
     LIKELIHOODS,
     MATURED_SUMS,
+    OUT_OF_PLACE,
     add_matured,
     add_transactions,
     matured_of,
@@ -81,7 +82,8 @@ class Cohorts:
         self._messages = self._resolved = self._law_number = 0
         self._cut_off = np.nan
         self._amounts = np.zeros(0)
-        self._reports: list[tuple[int, int, float]] = []  # of the stretch that is not over
+        # Of the stretch that is not over, in pieces (m, 3): transaction's and report's time, mark.
+        self._reports: list[Floats] = []
 
     def take(self, frame: Frame) -> Iterator[Stretch]:
         """Read the next frame; yields each stretch that is over, when its books are complete.
@@ -168,8 +170,9 @@ class Cohorts:
 
     def _add_resolved(self, resolved: Table, start: int, stop: int) -> None:
         self._resolved += stop - start
-        self.rows.check(resolved["ordinal"][start:stop])
-        in_place = add_matured(
+        self.rows.check(resolved["ordinal"], start, stop)
+        report = np.empty(stop - start, np.int64)
+        reports = add_matured(
             self._matured,
             self.cohort_us,
             resolved["ordinal"],
@@ -179,22 +182,22 @@ class Cohorts:
             start,
             stop,
             *(self.rows.ring(name) for name in ("seq", "amount", "action", *PROBABILITIES)),
+            report,
         )
-        if not in_place:
+        if reports == OUT_OF_PLACE:
             raise ArtefactError(
                 "a label is about a transaction that is not in its place", field="resolved.ordinal"
             )
-        resolution = resolved["resolution"][start:stop]
-        is_report = (resolution == Resolution.FRAUD) | (resolution == Resolution.LATE_FRAUD)
-        if not is_report.any():
-            return
-        report = start + np.flatnonzero(is_report)
+        if reports:
+            self._take_reports(resolved, report[:reports])
+
+    def _take_reports(self, resolved: Table, report: NDArray[np.int64]) -> None:
         ordinal, happened_us = resolved["ordinal"][report], resolved["transaction_time_us"][report]
         model = self.rows.column("probability_model", ordinal)
         mark = np.minimum(self.rows.column("amount", ordinal) / self._cut_off, 1.0)
         mark[~np.isfinite(model)] = np.nan
         columns = happened_us, resolved["known_time_us"][report], mark
-        self._reports += zip(*(each.tolist() for each in columns), strict=True)
+        self._reports.append(np.stack(columns, axis=1))
         self.dispersion.report(
             happened_us // self.dispersion.block_us, self.rows.column("cluster", ordinal), model
         )
@@ -202,9 +205,10 @@ class Cohorts:
     def _close(self, seq: int) -> Stretch:
         """The stretch that is over, as a value; begins the next one."""
         number, end_us = self._number, (self._number + 1) * self.cohort_us
-        happened_us, known_us, mark = np.array(self._reports).reshape(-1, 3).T
-        if len(self._reports):
-            self.law.observe(happened_us.astype(np.int64), known_us.astype(np.int64))
+        happened_us, known_us, mark = self._all_reports().T
+        times_us = happened_us.astype(np.int64), known_us.astype(np.int64)
+        if len(mark):
+            self.law.observe(*times_us)
         # The law moves slowly, and asking for it costs as much as all else together.
         if end_us % LAW_US < self.cohort_us or not self._share.any():
             self._share = self._shares(end_us)
@@ -227,7 +231,7 @@ class Cohorts:
             law=self._share,
             law_number=self._law_number,
             money=money,
-            report_cohort=happened_us.astype(np.int64) // self.cohort_us,
+            report_cohort=times_us[0] // self.cohort_us,
             report_mark=mark,
             dispersion=self.dispersion.of_model,
             rate_dispersion=self.dispersion.of_rate,
@@ -247,7 +251,7 @@ class Cohorts:
             "share": self._share.copy(),
             "cut_off": np.array([self._cut_off]),
             "amounts": self._amounts.copy(),
-            "reports": np.array(self._reports, np.float64).reshape(-1, 3),
+            "reports": self._all_reports(),
         }
         arrays |= {f"law.{name}": array for name, array in self.law.to_arrays().items()}
         arrays |= {f"rows.{name}": array for name, array in self.rows.to_arrays().items()}
@@ -261,10 +265,14 @@ class Cohorts:
         self._sums[:], self._matured[:] = arrays["sums"], arrays["matured"]
         self._share = arrays["share"].copy()
         self._cut_off, self._amounts = float(arrays["cut_off"][0]), arrays["amounts"].copy()
-        self._reports = [(int(a), int(b), c) for a, b, c in arrays["reports"].tolist()]
+        self._reports = [arrays["reports"].copy()]
         for name, part in (("law", self.law), ("rows", self.rows), ("dispersion", self.dispersion)):
             cut = len(name) + 1
             part.restore({n[cut:]: a for n, a in arrays.items() if n.startswith(name + ".")})
+
+    def _all_reports(self) -> Floats:
+        """(m, 3); microseconds are whole numbers far below 2^53, so they are exact."""
+        return np.concatenate([np.zeros((0, 3)), *self._reports])
 
     def _just_matured(self, number: int, judged_from: int) -> Matured | None:
         mature = number - self.mature_after

@@ -53,9 +53,10 @@ class OpenRows:
         """A whole column by ring place (`ordinal & (its length - 1)`), for compiled code that walks it."""
         return self._columns[name]
 
-    def check(self, ordinal: NDArray[np.int64]) -> None:
-        """Raise `ArtefactError` unless all transactions are held: never another one's values."""
-        if len(ordinal) and (ordinal.min() < self.head or ordinal.max() >= self.tail):
+    def check(self, ordinal: NDArray[np.int64], start: int = 0, stop: int | None = None) -> None:
+        """Raise `ArtefactError` unless these transactions are held: never another one's values."""
+        asked = ordinal[start:stop]
+        if len(asked) and (asked.min() < self.head or asked.max() >= self.tail):
             raise ArtefactError(
                 "a label is about a transaction that was not read, or not in its place",
                 field="resolved.ordinal",
