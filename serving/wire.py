@@ -42,9 +42,7 @@ EventTime = Annotated[
         description="the sender's clock, RFC 3339 with an offset; near the service's own",
     ),
 ]
-Amount = Annotated[
-    float, Meta(ge=0.0, le=MAX_AMOUNT, description="in major currency units", examples=[49.9])
-]
+Amount = Annotated[float, Meta(ge=0.0, le=MAX_AMOUNT, description="in major currency units")]
 LabelId = Annotated[
     str,
     Meta(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from guarded import Guarded, guarded_service
 from running import Running, running_service
 from warm_parent import WarmParent, warm_parent
 
@@ -22,3 +23,10 @@ def warm() -> Iterator[WarmParent]:
     """Quick starts, for tests that kill and restart: `running_service(folder, warm.start)`."""
     with warm_parent() as parent:
         yield parent
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A service with API keys and this machine's clock, for attacks that it must survive."""
+    with guarded_service(tmp_path_factory.mktemp("guarded")) as service:
+        yield service
