@@ -215,6 +215,9 @@ def _next_seq(core: Any, now_us: int) -> int:
 
 @borrowing
 def _admissible(core: Any, given: Any, row: int, now_us: int) -> int:
+    # First, so that whoever repeats a transaction after days still gets its first answer.
+    if knows(core.joiner, given.key[row], now_us):
+        return DUPLICATE_ID
     event_us, amount = given.event_us[row], given.amount[row]
     # First: a repetition may come late, and is answered as the first time.
     if knows(core.joiner, given.key[row], now_us):

@@ -228,9 +228,21 @@ class SqliteLedger:
         rows = self._rows(_FRAME_HOLDING, (seq,))
         if not rows:
             check_not_dropped(seq, self.first_seq)  # perhaps while it was being read
-            raise CorruptFrame(f"the frame that holds event {seq} is missing", field="frames")
-        *place, record = rows[0]
-        frame = decode_frame(record)
-        if place != [frame.first_seq, frame.last_seq, frame.known_time_us]:
-            raise CorruptFrame(f"the frame stored at {place[0]} is another one", field="frames")
+            raise _damaged("the frame that holds this event is missing", seq, seq)
+        first_seq, last_seq, known_time_us, record = rows[0]
+        try:
+            frame = decode_frame(record)
+        except CorruptFrame as error:
+            raise _damaged(f"the frame is damaged: {error.problem}", first_seq, last_seq) from error
+        if (first_seq, last_seq, known_time_us) != (
+            frame.first_seq,
+            frame.last_seq,
+            frame.known_time_us,
+        ):
+            raise _damaged("the frame that is stored here is another one", first_seq, last_seq)
         return frame
+
+
+def _damaged(problem: str, first_seq: int, last_seq: int) -> CorruptFrame:
+    where = f"seq {first_seq}" if first_seq == last_seq else f"seq {first_seq}..{last_seq}"
+    return CorruptFrame(problem, field=where, fix="put an undamaged copy of the ledger back")

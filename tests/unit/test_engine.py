@@ -65,6 +65,16 @@ def test_event_times_are_taken_up_to_a_limit(event_s: float, expected: str) -> N
     assert status_of(transaction(200_000, "a", event_s=event_s)) == [expected]
 
 
+def test_a_repeated_id_is_known_as_one_however_late_it_comes() -> None:
+    engine = Engine(tiny_settings(max_lateness_s=10))
+    lines = [transaction(0, "a"), transaction(200, "a", event_s=0, amount=-1.0)]
+    _, statuses = fold_all(engine, arrivals_of(lines))
+    assert [STATUS.get(int(each), "accepted") for each in statuses] == [
+        "accepted",
+        "duplicate transaction id",
+    ]
+
+
 @pytest.mark.parametrize("extreme", [np.iinfo(np.int64).min, np.iinfo(np.int64).max])
 def test_event_times_beyond_all_bounds_are_refused(extreme: int) -> None:
     row = many_transactions([1_000_000])
