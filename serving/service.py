@@ -225,6 +225,8 @@ class Service:
                 )
             return engine.switch(switch)
 
+        if self.task.engine.health != Health[message.from_health.upper()]:
+            return  # said again before the monitor had read of the switch
         try:
             await self.task.waiting.change(change)
         except FraudSystemError as error:
