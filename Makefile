@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test audit lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ format: $(READY) ## mend what ruff can mend
 
 test: $(READY) ## all tests; with REQUIRE_ALL=1 a skipped test is a failure
 	$(BIN)/pytest -n 2
+
+audit: $(READY) ## known vulnerabilities of the packages in requirements.lock, where the index tells of them
+	@$(BIN)/python .ci/audit
 
 lock: ## make both lock files anew from pyproject.toml (exact versions, no addresses)
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
