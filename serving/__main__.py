@@ -2,7 +2,7 @@
 
 python -m serving                  the scorer, set by FRAUD_... variables
 python -m serving api-key ...      add, list or revoke keys
-python -m serving backup ...       also restore, archive, verify, erase-card: see `operations.commands`
+python -m serving backup ...       and other work: see `operations.commands`
 """
 
 import logging
@@ -22,7 +22,7 @@ from serving.workers.supervisor import Supervisor
 if TYPE_CHECKING:
     from serving.service import Service
 
-OPERATIONS = ("backup", "restore", "archive", "verify", "erase-card")
+OPERATIONS = ("backup", "restore", "archive", "verify", "snapshots", "erase-card")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,6 +1,6 @@
-"""`python -m serving backup|restore|archive|verify|erase-card`: see `-h` of each, and docs/operations.md.
+"""`python -m serving backup|restore|archive|verify|snapshots|erase-card`.
 
-A mistake ends with one line and exit code 2.
+See `-h` of each, and docs/operations.md. A mistake ends with one line and exit code 2.
 """
 
 import secrets
@@ -22,9 +22,11 @@ from serving.operations.backup import back_up
 from serving.operations.command_line import archive_of, files_of, parser
 from serving.operations.dropping import archived_before, drop_in_steps
 from serving.operations.erase import erase, resume
+from serving.operations.journal import check_none
 from serving.operations.ledger_files import check_exists
 from serving.operations.restore import restore
 from serving.operations.retention import kept_s, needed_from
+from serving.operations.snapshots import save_snapshots
 from serving.operations.whole_ledger import WholeLedger
 from serving.workers.running import read_settings
 
@@ -140,6 +142,18 @@ def _verify(arguments: Sequence[str]) -> None:
     print(f"{last:,} events replayed: every byte is the same")
 
 
+def _snapshots(arguments: Sequence[str]) -> None:
+    taking = parser("snapshots", "Make the snapshots anew, from archive and ledger.")
+    given = taking.parse_args(arguments)
+    files = files_of(given)
+    check_exists(files)
+    check_none(files.erasure)
+    settings = read_settings(files.settings)
+    with SqliteLedger(files.ledger, read_only=True) as ledger:
+        place = save_snapshots(settings, WholeLedger(ledger, Archive(archive_of(given))), ledger)
+    print(f"snapshots after event {place:,} of engine, learner and monitors")
+
+
 def _erase_card(arguments: Sequence[str]) -> None:
     taking = parser(
         "erase-card", "Replace a card's key by a random one, everywhere; the server is stopped."
@@ -184,5 +198,6 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "restore": _restore,
     "archive": _archive,
     "verify": _verify,
+    "snapshots": _snapshots,
     "erase-card": _erase_card,
 }

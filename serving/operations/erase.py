@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fraud_system import replay
 from fraud_system.errors import LedgerError
 from fraud_system.events import Frame
 from fraud_system.keys import key_of
@@ -30,14 +29,12 @@ from fraud_system.ledger import SqliteLedger, encode_frame
 from fraud_system.ledger.sqlite_file import connected, ledger_errors, writer_lock
 from fraud_system.ledger.sqlite_schema import prepare
 from fraud_system.settings import Settings
-from monitoring.health import HealthSettings
-from monitoring.overseer import SNAPSHOT, Overseer
-from monitoring.settings import MonitorSettings
 from serving.operations import journal
 from serving.operations.archive import Archive
 from serving.operations.durable_files import disk_errors, sync_folder
 from serving.operations.erasure import Keys, Replacement, entity_of, erased, transactions_of
 from serving.operations.ledger_files import LedgerFiles, check_exists, records
+from serving.operations.snapshots import save_snapshots
 from serving.operations.whole_ledger import WholeLedger
 from serving.workers.running import read_settings
 
@@ -140,18 +137,9 @@ def _go_on(
     with SqliteLedger(files.ledger, read_only=True) as ledger:
         whole = WholeLedger(ledger, archive)
         same_key = sum(_holds(frame, replacement.old_key) for frame in whole.frames())
-        _save_snapshots(settings, whole, ledger)
+        save_snapshots(settings, whole, ledger)
     journal.end(files.erasure)
     return Erased(len(transactions), frames, spans, same_key)
-
-
-def _save_snapshots(settings: Settings, whole: WholeLedger, ledger: SqliteLedger) -> None:
-    replay.save_engine(replay.recover_engine(settings, whole), ledger)
-    replay.save_learner(replay.recover_learner(settings, whole)[0], ledger)
-    overseer = Overseer(MonitorSettings(), HealthSettings(), settings)
-    for frame in whole.frames():
-        overseer.fold(frame)
-    ledger.save_snapshot(SNAPSHOT, overseer.read_through_seq, overseer.to_arrays())
 
 
 def _find(files: LedgerFiles, archive: Archive, replacement: Replacement) -> Keys:

@@ -11,11 +11,13 @@ import pytest
 from scorer_files import scorer, scorer_settings
 
 from fraud_system import replay
+from fraud_system.engine import Engine
 from fraud_system.errors import ConfigError, CorruptFrame, FraudSystemError, LedgerError
 from fraud_system.events import Frame, Table
 from fraud_system.hashing import mix_with
 from fraud_system.keys import key_of
 from fraud_system.ledger import SqliteLedger, encode_frame, sqlite, sqlite_file
+from serving.answers import Answers
 from serving.operations import erase as erase_module
 from serving.operations.archive import Archive
 from serving.operations.dropping import archived_before, drop_in_steps
@@ -23,6 +25,8 @@ from serving.operations.erase import erase, resume
 from serving.operations.ledger_files import LedgerFiles
 from serving.operations.retention import least_kept_s, needed_from
 from serving.operations.whole_ledger import WholeLedger
+from serving.problems import Problem
+from serving.records import Records
 from serving.system import prepare
 
 SETTINGS = scorer_settings()
@@ -175,16 +179,26 @@ def test_a_server_goes_on_afterwards(trimmed: LedgerFiles, card: Card, tmp_path:
     }
 
 
+def test_a_repetition_of_an_erased_transaction_is_another_content(
+    stopped: LedgerFiles, card: Card, tmp_path: Path
+) -> None:
+    files = copied(stopped, tmp_path)
+    sent = replay.joined(whole_of(files))["transaction"]
+    row = int(np.flatnonzero(sent["entity_keys"][:, 0] == card.key)[0])
+    erase(files, archive_of(files), "card", card.name, NEW_KEY)
+    with SqliteLedger(files.ledger, read_only=True) as ledger:
+        records = Records(ledger, Engine(SETTINGS), Answers(SETTINGS))
+        answer = records.first_answer(int(sent["transaction_key"][row]), sent, row)
+        assert isinstance(answer, Problem)
+        assert answer.status == 409
+        shown = records.explanation(int(sent["transaction_key"][row]), None)
+        assert shown is not None
+        assert shown.decision.transaction_id == ""
+        assert shown.entities["card"] == f"{NEW_KEY:016x}"
+
+
 def whole_memory(files: LedgerFiles) -> WholeLedger:
     return WholeLedger(SqliteLedger(files.ledger, read_only=True), archive_of(files))
-
-
-STEPS = (
-    "reading everything",
-    "writing the archive anew",
-    "changing the ledger",
-    "making new snapshots",
-)
 
 
 class Killed(Exception):
@@ -213,7 +227,7 @@ def dies_in(monkeypatch: pytest.MonkeyPatch, name: str, after_calls: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "place", [*STEPS[1:], "in the archive", "in the ledger", "before it is anew"]
+    "place", ["in the archive", "in the ledger", "before it is anew", "making new snapshots"]
 )
 def test_what_was_cut_off_is_finished(
     place: str, trimmed: LedgerFiles, card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
