@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test audit lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels bench-serve ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test audit lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-scaling: $(READY) ## is the cost linear? a stream against one ten times as
 
 bench-labels: $(READY) ## late labels: what waiting costs, and what each strategy wins back   [SEEDS=5]
 	@$(BIN)/python -m benchmarks.labels $(if $(SEEDS),--seeds $(SEEDS))
+
+bench-serve: $(READY) ## durable scoring over HTTP beside routes that do nothing: rates, latency, memory   [MINUTES=10 ROUNDS=5]
+	@$(BIN)/python -m benchmarks.serve $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 ablate: $(READY) ## which features, interactions and settings earn their place   [DATA=f: the Handbook's, too; MODEL=laplace SEEDS=3 EACH=1]
 	@$(BIN)/python -m benchmarks.ablate --model $(or $(MODEL),laplace) $(if $(DATA),--data "$(DATA)") \
