@@ -198,7 +198,8 @@ def _problem_of_validation(message: str) -> Problem:
         path = placed["path"].removeprefix("$").removeprefix(".")
     named = _NAMED.match(problem)
     if named is not None:
-        field = f"{path}.{named['name']}" if path else named["name"]
+        name = named["name"] or '""'
+        field = f"{path}.{name}" if path else name
         if named["what"] == "missing required":
             return Problem(422, "the field is missing", field=field, fix="add it")
         return Problem(

@@ -40,6 +40,7 @@ def of_json(text: bytes, type: Any = Payment) -> Problem:
         (b'{"card": "1", "amount": 1e400}', "amount", "send what /openapi.json says of it"),
         (b'{"card": "1", "extra": {"a": "b"}}', "extra[...]", "send number | null"),
         (b'{"card": "1", "kard": 2}', "kard", "leave it out, or correct its name"),
+        (b'{"card": "1", "": 2}', '""', "leave it out, or correct its name"),
         (b"[]", "body", "send object"),
     ],
 )
