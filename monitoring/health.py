@@ -36,7 +36,7 @@ SWITCHING = (
     "sanity/size of weights",
     "sanity/direction of weights",
     "calibration/*",
-    "shift/*missing*",
+    "score_shift/model probability*",
 )
 MAX_CAUSES = 20
 
@@ -122,7 +122,7 @@ class HealthSwitch:
     def judge(self, findings: Iterable[Finding], law: DelayLaw, now_us: int) -> list[Proposal]:
         """What should be proposed now; at most one thing."""
         for finding in findings:
-            self._note(finding, now_us)
+            self._note(finding)
         switch = self._wanted(law, now_us)
         if switch is None or switch.health == self.health:
             return []
@@ -163,11 +163,12 @@ class HealthSwitch:
         return None
 
     def _alarm(self) -> Switch:
-        first = min(self.causes.values(), key=lambda each: each.seq)
-        evidence = "; ".join(f"{name}: {each.words}" for name, each in self.causes.items())
+        causes = sorted(self.causes.items(), key=lambda each: (each[1].seq, each[0]))
+        first = causes[0][1]
+        evidence = "; ".join(f"{name}: {each.words}" for name, each in causes)
         return Switch(Health.HEURISTIC, f"{first.monitor}: {first.subject}", evidence=evidence)
 
-    def _note(self, finding: Finding, now_us: int) -> None:
+    def _note(self, finding: Finding) -> None:
         name = f"{finding.monitor}/{finding.subject}"
         if not any(fnmatchcase(name, pattern) for pattern in self.settings.switching):
             return
@@ -175,7 +176,8 @@ class HealthSwitch:
             if len(self.causes) < MAX_CAUSES or name in self.causes:
                 self.causes[name] = finding
         elif self.causes.pop(name, None) is not None:
-            self._over_us = now_us
+            # Not the frame's time, which depends on how frames were cut.
+            self._over_us = max(self._over_us, finding.known_time_us)
 
     def _quiet_until_us(self) -> int:
         quiet_us = self._over_us + int(self.settings.quiet_s * SECOND_US)

@@ -8,10 +8,10 @@ rate p dF are a Poisson process, whose log likelihood under the model less that 
 
 in which F, the same for both, cancels but for the expectations (see e.g. Daley and Vere-Jones, "An
 Introduction to the Theory of Point Processes", section 7.2). Above 0 the model explains what came better than
-plan B does.
+plan B does. If plan B is right its exponential is a martingale with mean 1.
 
-To pass it has to explain it better, and to expect as many reports as came, within a tolerance and chance.
-Frauds come in clusters, so chance is taken as `dispersion` times that of independent ones.
+To pass it has to explain it better beyond chance, and to expect as many reports as came, within a tolerance
+and chance. Frauds come in clusters, so chance is taken as `dispersion` times that of independent ones.
 """
 
 import math
@@ -49,6 +49,8 @@ class ProbationSettings:
         least_reports: that the model must have expected.
         tolerance: of reports against expected ones, as a share.
         dispersion: variance of the number of reports, in units of that of independent ones.
+        passing_log_ratio: so much better than plan B it has to be, in nats: if plan B is right, a model
+            gets there with a chance of exp(-passing_log_ratio) at most, however often one looks (Ville).
         failing_log_ratio: so much worse than plan B, and it has failed, in nats.
 
     Raises:
@@ -60,6 +62,7 @@ class ProbationSettings:
     least_reports: float = 5.0
     tolerance: float = 0.25
     dispersion: float = 3.0
+    passing_log_ratio: float = 3.0
     failing_log_ratio: float = 6.0
 
     def __post_init__(self) -> None:
@@ -129,7 +132,9 @@ class Probation:
             and self.transactions >= settings.least_transactions
             and expected[0] >= settings.least_reports
         )
-        good = log_ratio > 0.0 and abs(self.reports - expected[0]) <= allowed
+        good = (
+            log_ratio >= settings.passing_log_ratio and abs(self.reports - expected[0]) <= allowed
+        )
         return (Verdict.PASSED if enough and good else Verdict.OPEN), words
 
     def _add(self, transactions: Table, decisions: Table) -> None:
@@ -160,7 +165,9 @@ class Probation:
         held[held] = seq[place[held]] == about[held]
         found = scores[place[held]]
         self.reports += len(found)
-        self._log_sum += float(np.log(found[:, 0] / found[:, 1]).sum())
+        # One after the other, so that the last bit does not depend on how frames were cut.
+        for each in np.log(found[:, 0] / found[:, 1]).tolist():
+            self._log_sum += each
 
     def _joined(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         if len(self._seq) > 1:
