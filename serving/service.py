@@ -15,12 +15,11 @@ from time import perf_counter
 import numpy as np
 
 from fraud_system.engine import Engine
-from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError
+from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError, ReplayMismatch
 from fraud_system.events import DAY_US, Arrivals, Frame, Health
 from fraud_system.frames import empty_tables
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger, SqliteLedger
-from fraud_system.publication import Publication
 from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
@@ -248,22 +247,19 @@ class Service:
 def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:
     """The engine at the end of the ledger, with weights in force and all code loaded; begun at `now_us`."""
     load_code(settings)
-    engine = recover_engine(settings, ledger)
+    try:
+        engine = recover_engine(settings, ledger)
+    except (ArtefactError, ReplayMismatch) as error:
+        if isinstance(error, ArtefactError) or isinstance(error.__cause__, ArtefactError):
+            raise ConfigError(
+                f"the ledger was begun with other settings than those beside it: {error.problem}",
+                field="settings",
+                fix="put back the file that it was begun with; each backup has a copy",
+            ) from error
+        raise
     if engine.weights_version < 0:
         start_us = np.array([max(now_us, engine.known_time_us)])
         tick = engine.fold(Arrivals.merge(*empty_tables(settings.features), start_us)).frame
         adopted = engine.adopt(Learner(settings).first_publication())
         ledger.append([frame for frame in (tick, adopted) if frame is not None])
-    else:
-        _check_settings(settings, engine, ledger)
     return engine
-
-
-def _check_settings(settings: Settings, engine: Engine, ledger: Ledger) -> None:
-    """Refuse to go on with a ledger that was begun with other settings."""
-    seq = ledger.publication_seq(engine.weights_version)
-    if seq is None:
-        return
-    publication = Publication.from_table(ledger.frame_at(seq).tables["published"])
-    if publication.settings != settings.fingerprint:
-        raise ConfigError("the ledger was written under other settings", field="settings")

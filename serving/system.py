@@ -63,7 +63,7 @@ def prepare(
     check_none(Path(f"{ledger_file}-erasure.json"))
     ledger_file.parent.mkdir(parents=True, exist_ok=True)
     if ledger_file.exists():
-        settings = read_settings(settings_file)
+        settings = _settings_beside(settings_file)
     elif start_from_run is not None:
         settings = _settings_of_run(start_from_run)
         _check_fits(schema, settings, schema_path)
@@ -87,6 +87,17 @@ def read_champion(directory: Path, settings: Settings) -> LoadedModel:
     except OSError as error:
         raise ArtefactError(f"cannot be read: {error}", field=str(directory)) from error
     return load_model(files, settings)
+
+
+def _settings_beside(settings_file: Path) -> Settings:
+    try:
+        return read_settings(settings_file)
+    except ArtefactError as error:
+        raise ArtefactError(
+            f"the settings of the ledger: {error.problem}",
+            field=str(settings_file),
+            fix="put back the file that the ledger was begun with; each backup has a copy",
+        ) from error
 
 
 def _settings_of_run(run: Path) -> Settings:

@@ -1,9 +1,13 @@
 """What the tests of the service share."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from guarded import Guarded, guarded_service
+from hard_load import Book, make_history
 from running import Running, running_service
 from warm_parent import WarmParent, warm_parent
 
@@ -30,3 +34,28 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A service with API keys and this machine's clock, for attacks that it must survive."""
     with guarded_service(tmp_path_factory.mktemp("guarded")) as service:
         yield service
+
+
+class History(NamedTuple):
+    """What a killed service has left, and what its client knows of it."""
+
+    book: Book
+    ledger_file: Path
+    variables: dict[str, object]
+
+
+@pytest.fixture(scope="session")
+def killed_history(tmp_path_factory: pytest.TempPathFactory, warm: WarmParent) -> History:
+    """A thousand events and two snapshots of each fold; not to be changed."""
+    folder = tmp_path_factory.mktemp("history")
+    book, ledger_file = make_history(folder, warm.start)
+    return History(book, ledger_file, {"schema_file": folder / "crash.toml", "clock": "traffic"})
+
+
+@pytest.fixture
+def history(killed_history: History, tmp_path: Path) -> History:
+    """The same, in files of one's own, in the folder of the test."""
+    for path in killed_history.ledger_file.parent.glob(f"{killed_history.ledger_file.name}*"):
+        copy = shutil.copytree if path.is_dir() else shutil.copyfile
+        copy(path, tmp_path / path.name)
+    return killed_history._replace(ledger_file=tmp_path / killed_history.ledger_file.name)

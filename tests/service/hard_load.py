@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from running import GUARD_S, Start, running_service
+
 CONNECTIONS = 10
 STEP = timedelta(minutes=1)
 REPEATED_WITHIN = 3_000  # the newest so many ids, which are all within the horizon
@@ -241,3 +243,25 @@ def schema_file(folder: Path) -> Path:
     path = folder / "crash.toml"
     path.write_text(SCHEMA, encoding="utf-8")
     return path
+
+
+def make_history(folder: Path, start: Start) -> tuple[Book, Path]:
+    """A service under load with snapshots, and killed; returns what its client knows, and the ledger."""
+    load = Load(seed=2)
+    variables = {
+        "clock": "traffic",
+        "schema_file": schema_file(folder),
+        "snapshot_every_events": 300,
+    }
+    with running_service(folder, start, **variables) as service:
+        service.wait_until_ready()
+        load.goes_on_from(service.client.get("/v1/model").json()["known_time"])
+
+        async def kill() -> None:
+            while len(list(folder.glob("*-snapshots/*.snapshot"))) < 4:  # two of each fold
+                await asyncio.sleep(0.01)
+            service.process.kill()
+
+        asyncio.run(load.life(service.url, 150, kill))
+        service.process.wait(GUARD_S)
+    return load.book, service.ledger_file

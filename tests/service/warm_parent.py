@@ -17,6 +17,7 @@ import select
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,6 +174,8 @@ def _child(order: dict[str, Any]) -> None:
         if order["as_nobody"] and os.geteuid() == 0:
             os.setresuid(NOBODY, NOBODY, 0)
         code = _serve()
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)
