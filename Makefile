@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels bench-audit bench-train bench-models bench-scaling bench-labels bench-serve ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test audit lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels drift-report bench-audit bench-train bench-models bench-scaling bench-labels bench-serve ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test audit lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ replay: $(READY) ## prove a run: replay its ledger and compare every byte   RUN=
 
 audit-labels: $(READY) ## the labels of a run that look wrong, ranked, with reasons   RUN=dir [OUT=f.csv TOP=1000]
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pipelines audit-labels --run "$(or $(RUN),runs/demo)" $(if $(OUT),--out "$(OUT)") $(if $(TOP),--top $(TOP))
+
+drift-report: $(READY) ## two windows of a ledger compared by Evidently   [RUN=dir | LEDGER=f REFERENCE=FROM..TO CURRENT=FROM..TO SAMPLE=20000 OUT=dir]
+	@$(BIN)/python -m pipelines drift-report $(if $(LEDGER),--ledger "$(LEDGER)",--run "$(or $(RUN),runs/demo)") \
+	  $(if $(REFERENCE),--reference "$(REFERENCE)") $(if $(CURRENT),--current "$(CURRENT)") $(if $(SAMPLE),--sample $(SAMPLE)) \
+	  --out "$(or $(OUT),runs/drift-report)" --results results/drift-report.json
 
 bench-audit: $(READY) ## does the label audit find planted false reports? against an oracle
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.audit

@@ -96,6 +96,17 @@ def _parser() -> argparse.ArgumentParser:
     proof = commands.add_parser("replay", help="replay a run's ledger and compare every byte")
     proof.add_argument("--run", type=Path, required=True)
     proof.set_defaults(job=_replay)
+    drift = commands.add_parser("drift-report", help="two windows of a ledger, by Evidently")
+    place = drift.add_mutually_exclusive_group(required=True)
+    place.add_argument("--run", type=Path, help="a run directory")
+    place.add_argument("--ledger", type=Path, help="the ledger of a run or of a scorer")
+    drift.add_argument("--reference", help="FROM..TO, UTC; by default the 4 weeks before")
+    drift.add_argument("--current", help="FROM..TO, UTC; by default the last 7 days")
+    drift.add_argument("--sample", type=int, default=20_000, help="rows of each window at most")
+    drift.add_argument("--seed", type=int, default=1, help="of the samples")
+    drift.add_argument("--out", type=Path, default=Path("runs/drift-report"))
+    drift.add_argument("--results", type=Path, help="JSON of the figures, as benchmarks leave it")
+    drift.set_defaults(job=_drift_report)
     return parser
 
 
@@ -233,6 +244,26 @@ def _audit_labels(given: argparse.Namespace) -> None:
     path, table = audit_run(given.run, given.out, given.top)
     print(table_text(table))
     print(f"labels  {len(table):,} in {path}: to be looked at, none was changed")
+
+
+def _drift_report(given: argparse.Namespace) -> None:
+    from pipelines.drift.job import Asked, drift_report
+    from pipelines.drift.told import table_text, write_results
+    from pipelines.drift.windows import Window
+
+    windows = {
+        name: Window.parse(text, name.upper())
+        for name in ("reference", "current")
+        if (text := getattr(given, name)) is not None
+    }
+    ledger = given.ledger or given.run / "ledger.sqlite"
+    asked = Asked(ledger, **windows, sample_rows=given.sample, seed=given.seed)
+    figures = drift_report(asked, given.out)
+    print(table_text(figures))
+    if given.results is not None:
+        write_results(figures, given.results)
+        print(f"figures {given.results}")
+    print(f"report  {given.out / 'drift.html'}")
 
 
 def _announce(out: Path) -> None:
