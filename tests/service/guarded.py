@@ -1,5 +1,6 @@
 """A service as it is run in earnest, with API keys and this machine's clock, for tests that attack it."""
 
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 from running import Running, running_service
 
 from fraud_system.learner import Learner
@@ -45,6 +48,14 @@ class Guarded:
             "/v1/score", json=transaction(**fields), headers=self.headers()
         )
 
+    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """The answer to any request."""
+        return self.running.client.request(method, path, **given)
+
+    def connect(self) -> socket.socket:
+        """A connection of one's own."""
+        return connect(self.running)
+
     def assert_sound(self, name: str) -> None:
         """It scores, nothing failed within, and all that it recorded is what a replay records."""
         answer = self.score(transaction_id=name)
@@ -59,6 +70,34 @@ class Guarded:
             assert max(verify(settings, ledger)) >= answer.json()["seq"]
         finally:
             ledger.close()
+
+
+def connect(running: Running) -> socket.socket:
+    """A connection of one's own."""
+    port = urlsplit(running.url).port
+    assert port is not None
+    return socket.create_connection(("127.0.0.1", port), timeout=60.0)
+
+
+def assert_problem(answer: httpx.Response, status: int, field: str | None) -> None:
+    """A refusal that names field and fix, with the headers that every answer has."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert_safe_headers(answer)
+    problem = answer.json()
+    assert (problem["status"], problem.get("field")) == (status, field)
+    assert problem["detail"]
+    assert problem["fix"]
+    assert len(answer.content) < 2_000
+
+
+def assert_safe_headers(answer: httpx.Response) -> None:
+    """What every answer tells a browser, and what it does not tell anybody."""
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "server" not in answer.headers
+    assert "location" not in answer.headers
 
 
 def moment(seconds: float = 0.0) -> str:

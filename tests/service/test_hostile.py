@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from guarded import MAX_BATCH_ROWS, Guarded, moment, transaction
+from guarded import MAX_BATCH_ROWS, Guarded, assert_problem, moment, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,17 +20,6 @@ def with_raw(field: str, raw: bytes) -> bytes:
     """A good transaction but for one field, which is spelled so."""
     rest = {name: value for name, value in transaction().items() if name != field}
     return json.dumps(rest).encode()[:-1] + b',"' + field.encode() + b'":' + raw + b"}"
-
-
-def assert_problem(answer: httpx.Response, status: int, field: str) -> None:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    problem = answer.json()
-    assert (problem["status"], problem.get("field")) == (status, field)
-    assert problem["detail"]
-    assert problem["fix"]
-    assert len(answer.content) < 2_000
 
 
 @pytest.mark.parametrize(
