@@ -117,9 +117,9 @@ class Archive:
         Raises:
             LedgerError: they do not follow, the disk refuses, or another process writes the archive.
         """
-        spans = self.spans()
-        next_seq = spans[-1].last_seq + 1 if spans else None
         with disk_errors("cannot write the archive"), self._writing():
+            spans = self.spans()
+            next_seq = spans[-1].last_seq + 1 if spans else None
             for part in in_spans(frames):
                 if next_seq not in (None, part[0].first_seq):
                     raise LedgerError(

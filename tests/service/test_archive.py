@@ -270,6 +270,13 @@ def test_rows_that_were_changed_are_found_even_with_right_checksums() -> None:
         list(from_arrow(longer))
 
 
+def test_two_writers_of_one_archive_are_refused(archive: Archive) -> None:
+    first = archive.append(odd_frames()[:1])
+    next(first)
+    with pytest.raises(LedgerError, match="another process writes"):
+        list(archive.append(odd_frames()[1:]))
+
+
 def test_what_a_dead_process_left_is_removed(files: LedgerFiles, archive: Archive) -> None:
     write(archive, files, before=300)
     kept = {path.name for path in archive.folder.iterdir()}
