@@ -153,6 +153,21 @@ class Shift:
         """(2 s,) of every subject's values, then of their missing shares."""
         return self._null.level.copy()
 
+    @property
+    def hours(self) -> Hours:
+        """What was counted, by hour; not to be written to."""
+        return self._hours
+
+    @property
+    def usual(self) -> NDArray[np.float64]:
+        """(2 s,) mean of each test's statistic when nothing has happened; not to be written to."""
+        return self._null.mean
+
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """(s,) standard deviation of each subject when the bins were learned; 1 before."""
+        return np.ones(len(self.subjects)) if self._bins is None else self._bins.deviation
+
     def fold(self, frame: Frame, now_us: int) -> list[Finding]:
         """Take the next frame, whose last event is known at `now_us`; returns what has changed.
 

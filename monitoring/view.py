@@ -1,14 +1,30 @@
 """What the monitors see, as a page or an alert shows it: plain types, made from the overseer's state.
 
-The process that watches sends it to the scorer, which keeps the newest; nothing is computed there.
+The process that watches sends it to the scorer, which keeps the newest; nothing is computed there. Everything
+is read off the state that snapshots hold, also the histories: after a restart the same view is made. What is
+not a number is None, because JSON knows no other.
 """
 
+import math
 from typing import Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
 
-from monitoring.findings import Finding
+from fraud_system.events import DAY_US
+from monitoring.e_detector import NEXT, OLDEST
+from monitoring.findings import Finding, Level
 from monitoring.overseer import Overseer
+from monitoring.performance import Rate, wilson
+from monitoring.shift_history import Drift, DriftHistory
+from monitoring.watch import Watch
+
+LONGEST_TIMELINE = 100
+DELAY_CHANCES = (0.1, 0.5, 0.9, 0.99)
+LevelName = Literal["ok", "warning", "alarm"]
+Floats = NDArray[np.float64]
 
 
 class FindingSeen(msgspec.Struct, frozen=True):
@@ -16,9 +32,9 @@ class FindingSeen(msgspec.Struct, frozen=True):
 
     monitor: str
     subject: str
-    level: Literal["ok", "warning", "alarm"]
-    statistic: float
-    threshold: float
+    level: LevelName
+    statistic: float | None
+    threshold: float | None
     words: str
     known_time_us: int
 
@@ -34,6 +50,120 @@ class EntrySeen(msgspec.Struct, frozen=True):
     by_hand: bool
 
 
+class Interval(msgspec.Struct, frozen=True):
+    """A figure with its interval; None where there is nothing to divide by."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class DaySeen(msgspec.Struct, frozen=True):
+    """What came of one day, and what was expected of it by now."""
+
+    day_us: int
+    came: float
+    expected: float
+
+
+class RatioSeen(msgspec.Struct, frozen=True):
+    """Reports of the cohorts that the calibration holds apart, against what the model predicted by now.
+
+    Args:
+        subject: each report counts as one, or by its amount as a share of the cut-off.
+        from_us, to_us: of those cohorts; equal where there is none yet.
+        came, expected: marks.
+        ratio: came / expected, with a 95 % interval of a Poisson count, wider by the dispersion of
+            clustered frauds. Money marks are at most 1, which makes its interval too wide, never too narrow.
+        tolerance: how far from 1 is right enough.
+        evidence: of the stronger side, in transactions; an alarm begins at `threshold`.
+        by_day: of the transactions' days, oldest first.
+    """
+
+    subject: Literal["count", "money"]
+    from_us: int
+    to_us: int
+    came: float
+    expected: float
+    ratio: Interval
+    tolerance: float
+    evidence: float | None
+    threshold: float
+    by_day: list[DaySeen]
+
+
+class RatesSeen(msgspec.Struct, frozen=True):
+    """Of the transactions that matured in the last `window_s`; log losses are nats per transaction."""
+
+    window_s: int
+    transactions: float
+    frauds: float
+    recall: Interval
+    specificity: Interval
+    value_detection_rate: float | None
+    loss_model: float | None
+    loss_heuristic: float | None
+    loss_constant: float | None
+
+
+class ExpectedSeen(msgspec.Struct, frozen=True):
+    """Of the transactions of the last `window_s`, from the probabilities alone.
+
+    The interval of the recall is where it would be found on so many frauds if the probabilities are true.
+    """
+
+    window_s: int
+    transactions: float
+    frauds: float
+    share_flagged: float | None
+    recall: Interval
+    specificity: float | None
+    value_detection_rate: float | None
+
+
+class SubjectSeen(msgspec.Struct, frozen=True):
+    """One column of the traffic (see `shift_history.Drift`)."""
+
+    name: str
+    level: LevelName
+    psi: float | None
+    distance: float | None
+    missing: float | None
+    missing_before: float | None
+    history: list[float | None]
+
+
+class DriftSeen(msgspec.Struct, frozen=True):
+    """Args:
+    hours_us: ends of the hours that `history` is of, oldest first; empty while bins are learned.
+    rows, past_rows: of the newest comparison.
+    psi_warning, psi_alarm: the thresholds.
+    subjects: what moved most first.
+    """
+
+    hours_us: list[int]
+    rows: int
+    past_rows: int
+    psi_warning: float
+    psi_alarm: float
+    subjects: list[SubjectSeen]
+
+
+class LabelsSeen(msgspec.Struct, frozen=True):
+    """Args:
+    delay_days: (chance, days) that a report takes at most.
+    by_day: label messages that came on a day, and those that should have.
+    evidence: of the stronger side, in transactions; an alarm begins at `threshold`.
+    delay_evidence: that delays are others than they were, in transactions.
+    """
+
+    delay_days: list[tuple[float, float]]
+    by_day: list[DaySeen]
+    evidence: float | None
+    threshold: float
+    delay_evidence: float | None
+
+
 class MonitorView(msgspec.Struct, frozen=True):
     """Args:
     read_through_seq: the last event that was read.
@@ -44,6 +174,8 @@ class MonitorView(msgspec.Struct, frozen=True):
     causes: findings that keep plan B answering.
     findings: all that is not well now, worst first.
     timeline: what happened, newest first.
+    warm_up_s: after the first event, how long reports are not judged.
+    calibration, rates, expected, drift, labels: figures; None from one who does not tell.
     """
 
     read_through_seq: int
@@ -54,11 +186,18 @@ class MonitorView(msgspec.Struct, frozen=True):
     causes: list[str]
     findings: list[FindingSeen]
     timeline: list[EntrySeen]
+    warm_up_s: int = 0
+    calibration: list[RatioSeen] = []
+    rates: RatesSeen | None = None
+    expected: ExpectedSeen | None = None
+    drift: DriftSeen | None = None
+    labels: LabelsSeen | None = None
 
 
 def view_of(overseer: Overseer) -> MonitorView:
     """What there is to see now."""
-    switch = overseer.switch
+    switch, monitor = overseer.switch, overseer.monitor
+    timeline = list(overseer.timeline)[: -LONGEST_TIMELINE - 1 : -1]
     return MonitorView(
         read_through_seq=overseer.read_through_seq,
         known_time_us=overseer.known_time_us,
@@ -66,8 +205,14 @@ def view_of(overseer: Overseer) -> MonitorView:
         since_us=switch.since_us,
         waiting_for=overseer.waiting_for(),
         causes=sorted(switch.causes),
-        findings=[_finding(each) for each in overseer.monitor.current],
-        timeline=[EntrySeen(**each.described()) for each in reversed(overseer.timeline)],
+        findings=[_finding(each) for each in monitor.current],
+        timeline=[EntrySeen(**each.described()) for each in timeline],
+        warm_up_s=monitor.settings.cohorts.warm_up_s,
+        calibration=_calibration(overseer),
+        rates=_rates(overseer),
+        expected=_expected(overseer),
+        drift=_drift(overseer),
+        labels=_labels(overseer),
     )
 
 
@@ -75,9 +220,167 @@ def _finding(finding: Finding) -> FindingSeen:
     return FindingSeen(
         finding.monitor,
         finding.subject,
-        finding.level.name.lower(),  # type: ignore[arg-type]
-        finding.statistic,
-        finding.threshold,
+        _level(finding.level),
+        _number(finding.statistic),
+        _number(finding.threshold),
         finding.words,
         finding.known_time_us,
     )
+
+
+def _calibration(overseer: Overseer) -> list[RatioSeen]:
+    monitor = overseer.monitor
+    dispersion = monitor.cohorts.dispersion.of_model
+    seen = []
+    for subject, watch in monitor.calibration.watches.items():
+        start_us, came, expected = _cohorts(overseer, watch, since_alarm=True)
+        ratio = poisson_ratio(came.sum(), expected.sum(), dispersion)
+        seen.append(
+            RatioSeen(
+                subject,  # type: ignore[arg-type]
+                int(start_us[0]) if len(start_us) else overseer.known_time_us,
+                int(start_us[-1]) + monitor.cohorts.cohort_us
+                if len(start_us)
+                else overseer.known_time_us,
+                _round(came.sum()),
+                _round(expected.sum()),
+                ratio,
+                watch.settings.tolerance,
+                _number(max(watch.evidence)),
+                watch.settings.mean_time_between_false_alarms,
+                _by_day(start_us, came, expected),
+            )
+        )
+    return seen
+
+
+def poisson_ratio(came: float, expected: float, dispersion: float) -> Interval:
+    """Came / expected with the exact 95 % interval of a Poisson count (Garwood 1936) of counts / dispersion.
+
+    >>> found = poisson_ratio(10.0, 5.0, 1.0)
+    >>> [None if each is None else round(each, 3) for each in (found.value, found.low, found.high)]
+    [2.0, 0.959, 3.678]
+    >>> poisson_ratio(0.0, 0.0, 1.0)
+    Interval(value=None, low=None, high=None)
+    """
+    if expected <= 0.0:
+        return Interval()
+    count, scale = came / dispersion, expected / dispersion
+    low = chi2.ppf(0.025, 2.0 * count) / 2.0 if count > 0.0 else 0.0
+    high = chi2.ppf(0.975, 2.0 * count + 2.0) / 2.0
+    return Interval(_number(came / expected), _number(low / scale), _number(high / scale))
+
+
+def _rates(overseer: Overseer) -> RatesSeen:
+    performance = overseer.monitor.performance
+    figures = performance.figures()
+    return RatesSeen(
+        performance.settings.window_s,
+        figures.transactions,
+        figures.frauds,
+        _interval(figures.recall),
+        _interval(figures.specificity),
+        _number(figures.value_detection_rate),
+        _number(figures.loss_model),
+        _number(figures.loss_heuristic),
+        _number(figures.loss_constant),
+    )
+
+
+def _expected(overseer: Overseer) -> ExpectedSeen:
+    monitor = overseer.monitor
+    figures, settings = monitor.expectation.figures(), monitor.expectation.settings
+    found = figures.recall * figures.frauds if figures.frauds > 0.0 else 0.0
+    dispersion = monitor.cohorts.dispersion.of_model
+    level = monitor.performance.settings.level
+    return ExpectedSeen(
+        settings.window_s,
+        figures.transactions,
+        _round(figures.frauds),
+        _number(figures.share_flagged),
+        _interval(wilson(found, figures.frauds, dispersion, level)),
+        _number(figures.specificity),
+        _number(figures.value_detection_rate),
+    )
+
+
+def _drift(overseer: Overseer) -> DriftSeen:
+    shift = overseer.monitor.shift
+    history = DriftHistory.of(shift)
+    subjects = [_subject(each) for each in history.subjects]
+    # What is wrong first, then what moved most; what cannot be compared last.
+    rank = ("alarm", "warning", "ok")
+    subjects.sort(key=lambda each: (rank.index(each.level), -(each.psi or -1.0), each.name))
+    return DriftSeen(
+        history.hours_us,
+        history.rows,
+        history.past_rows,
+        shift.settings.psi_warning,
+        shift.settings.psi_alarm,
+        subjects,
+    )
+
+
+def _subject(drift: Drift) -> SubjectSeen:
+    return SubjectSeen(
+        drift.name,
+        _level(drift.level),
+        _number(drift.psi[-1]) if len(drift.psi) else None,
+        _number(drift.distance),
+        _number(drift.missing),
+        _number(drift.missing_before),
+        [_number(each, 3) for each in drift.psi],
+    )
+
+
+def _labels(overseer: Overseer) -> LabelsSeen:
+    monitor = overseer.monitor
+    delays_us = monitor.cohorts.law.quantiles(np.array(DELAY_CHANCES), overseer.known_time_us)
+    delays = [_round(each / DAY_US) for each in delays_us.tolist()]
+    watch = monitor.label_feed.watch
+    return LabelsSeen(
+        list(zip(DELAY_CHANCES, delays, strict=True)),
+        _by_day(*_cohorts(overseer, watch, since_alarm=False)),
+        _number(max(watch.evidence)),
+        watch.settings.mean_time_between_false_alarms,
+        _number(monitor.label_delay.evidence),
+    )
+
+
+def _cohorts(
+    overseer: Overseer, watch: Watch, since_alarm: bool
+) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Start of each cohort that a detector holds and whose stretch is over; its marks, and those expected."""
+    state, cohort_us = watch.detector.to_arrays(), overseer.monitor.cohorts.cohort_us
+    following, size = int(state["cursor"][NEXT]), len(state["weight"])
+    first = int(state["cursor"][OLDEST]) if since_alarm else max(0, following - size)
+    numbers = np.arange(first, following - 1)  # the newest one is not over
+    running = overseer.known_time_us // cohort_us
+    start_us = (running - (following - 1 - numbers)) * cohort_us
+    return start_us, state["observed"][numbers % size], state["expected"][numbers % size]
+
+
+def _by_day(start_us: NDArray[np.int64], came: Floats, expected: Floats) -> list[DaySeen]:
+    days, place = np.unique(start_us // DAY_US, return_inverse=True)
+    sums = np.bincount(place, came, len(days)), np.bincount(place, expected, len(days))
+    return [
+        DaySeen(day * DAY_US, _round(a), _round(b))
+        for day, a, b in zip(days.tolist(), *(each.tolist() for each in sums), strict=True)
+    ]
+
+
+def _interval(rate: Rate) -> Interval:
+    return Interval(_number(rate.value), _number(rate.low), _number(rate.high))
+
+
+def _level(level: Level) -> LevelName:
+    return level.name.lower()  # type: ignore[return-value]
+
+
+def _number(value: float, digits: int = 6) -> float | None:
+    """As many digits as anybody reads; None for what JSON has no word for."""
+    return _round(value, digits) if math.isfinite(value) else None
+
+
+def _round(value: float, digits: int = 6) -> float:
+    return float(f"{value:.{digits}g}")

@@ -67,6 +67,7 @@ def serve(configuration: Configuration, supervised: Callable[..., Supervisor] = 
     service.open()
     server = uvicorn.Server(uvicorn_config(app, configuration))
     service.when_failed = partial(setattr, server, "should_exit", True)
+    service.stopping = lambda: server.should_exit
     for wanted in (signal.SIGTERM, signal.SIGINT):
         # uvicorn, which obeys them while it runs, raises them once more when everything has been answered.
         signal.signal(wanted, _leave)

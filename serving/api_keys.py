@@ -36,6 +36,10 @@ class Door(Protocol):
         """The name of the caller."""
         ...
 
+    def allows(self, key_id: bytes, scope: Scope) -> bool:
+        """Whether the key of this id, which was checked before, may still do so."""
+        ...
+
 
 class Everyone:
     """The demo's door: whoever reaches the loopback address may do everything.
@@ -49,6 +53,10 @@ class Everyone:
     def check(self, authorization: bytes | None, scope: Scope) -> str:
         """Always in."""
         return "demo"
+
+    def allows(self, key_id: bytes, scope: Scope) -> bool:
+        """Always in."""
+        return True
 
 
 class _Known:
@@ -119,6 +127,14 @@ class ApiKeys:
                 fix=f"use a key with the scope {scope}",
             )
         return key.name
+
+    def allows(self, key_id: bytes, scope: Scope) -> bool:
+        """Whether the key of this id, which was checked before, may still do so."""
+        now_s = self._clock()
+        if not 0.0 <= now_s - self._looked_s < _LOOK_AGAIN_S:
+            self._look_again(now_s)
+        key = self._keys.get(key_id)
+        return key is not None and now_s < key.expires_s and scope in key.scopes
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.api_keys import ApiKeys, Door, Everyone
 from serving.configuration import Configuration
+from serving.dashboard.endpoints import Dashboard
 from serving.endpoints import ARROW, JSON, Answer, Endpoint, Entrance, Handlers
 from serving.openapi import OpenApi
 from serving.problems import Problem, problem_of
@@ -71,7 +72,9 @@ def make_app(
     service = Service(configuration, supervised=supervised)
     keys = configuration.api_keys_file
     door: Door = Everyone() if keys is None else ApiKeys(keys)
-    routes = _routes(service, door)
+    work, entrance = Handlers(service), Entrance(configuration, door)
+    dashboard = Dashboard(service, work, door, entrance)
+    routes = _routes(service, work, entrance) + dashboard.routes()
     app = FastAPI(
         title="Fraud scorer",
         routes=list(routes),
@@ -83,7 +86,7 @@ def make_app(
         telemetry={"tracing": False, "metrics": False},
         exception_handlers={HTTPException: _not_routed, Exception: _failed},
     )
-    app.state.service = service
+    app.state.service, app.state.dashboard = service, dashboard
     return Shortcut(app, [route for route in routes if route.path in OFTEN])
 
 
@@ -93,9 +96,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     service.open()
     starting = asyncio.create_task(service.start(), name="start")
+    showing = asyncio.create_task(app.state.dashboard.run(), name="dashboard")
     try:
         yield
     finally:
+        showing.cancel()
         if not starting.done():
             starting.cancel()
         with suppress(asyncio.CancelledError, Exception):
@@ -103,9 +108,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.stop()
 
 
-def _routes(service: Service, door: Door) -> list[Route]:
-    work, limits = Handlers(service), service.configuration
-    entrance = Entrance(limits, door)
+def _routes(service: Service, work: Handlers, entrance: Entrance) -> list[Route]:
+    limits = service.configuration
 
     def route(
         path: str,

@@ -208,15 +208,23 @@ class Handlers:
 
     async def decision(self, scope: Scope, body: bytes) -> Answer:
         """Everything on record about one transaction."""
+        return 200, JSON, _encode(await self.explanation(scope["path_params"]["transaction_id"]))
+
+    async def explanation(self, transaction_id: str) -> Explanation:
+        """Everything on record about one transaction.
+
+        Raises:
+            Problem: 404, there is none.
+        """
         task = self._service.task
-        key = key_of(scope["path_params"]["transaction_id"])
+        key = key_of(transaction_id)
         status = task.engine.label_status(key)
         found: Explanation | None = await task.read(task.records.explanation, key, status)
         if found is None:
             raise Problem(
                 404, "no such transaction is on record", field="transaction_id", fix="check the id"
             )
-        return 200, JSON, _encode(found)
+        return found
 
     async def model(self, scope: Scope, body: bytes) -> Answer:
         """What answers now, and how far behind its learner is."""

@@ -73,6 +73,7 @@ class Service:
         self.failed: Exception | None = None
         self.view: MonitorView | None = None
         self.when_failed: Callable[[], None] = lambda: None
+        self.stopping: Callable[[], bool] = lambda: False  # so that endless answers can end
         self._observe, self._supervised = observe, supervised
         self._ledger: Ledger | None = None
         self._reader: Ledger | None = None

@@ -1,0 +1,119 @@
+"""Small pictures as SVG: lines and bars without axes of their own, as the numbers stand beside them.
+
+Colours come from the style sheet by class, so that they fit light and dark. Every picture has a name and says
+in words what it shows; the table beside it holds its figures.
+"""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 240.0, 56.0
+_PADDING = 2.0
+
+
+def sparkline(
+    values: Sequence[float | None], name: str, least_top: float, bars: Sequence[float] = ()
+) -> Markup:
+    """One line, for a row of a table.
+
+    Args:
+        values: evenly spaced; a gap where one is None.
+        name: what a screen reader says.
+        least_top: the top is at least here, so that nothing looks large only because all is small.
+        bars: levels to be drawn across, such as thresholds; those beyond the top are left out.
+    """
+    known = [each for each in values if each is not None]
+    top = max([least_top, *known])
+    return _svg(
+        name,
+        "spark",
+        120.0,
+        28.0,
+        [_level(each, top, 120.0, 28.0) for each in bars if each <= top]
+        + _lines(values, top, "a", 120.0, 28.0),
+    )
+
+
+def lines(series: Sequence[Sequence[float | None]], name: str, least_top: float = 1e-9) -> Markup:
+    """Up to three lines over the same time, from zero; classes a, b and c."""
+    top = max([least_top, *(v for each in series for v in each if v is not None)])
+    drawn = []
+    for values, kind in zip(series, "abc", strict=False):
+        drawn += _lines(values, top, kind, WIDTH, HEIGHT)
+    return _svg(name, "chart", WIDTH, HEIGHT, drawn)
+
+
+def stacks(series: Sequence[Sequence[float]], name: str) -> Markup:
+    """Up to three kinds on top of each other, one bar for each moment; classes a, b and c."""
+    columns = list(zip(*series, strict=True))
+    top = max([1e-9, *(sum(each) for each in columns)])
+    step = WIDTH / max(1, len(columns))
+    drawn = []
+    for place, column in enumerate(columns):
+        below = 0.0
+        for value, kind in zip(column, "abc", strict=False):
+            high = _y(below + value, top, HEIGHT)
+            if value > 0.0:
+                drawn.append(
+                    f'<rect class="{kind}" x="{place * step:.1f}" y="{high:.1f}"'
+                    f' width="{max(step - 0.4, 0.4):.1f}"'
+                    f' height="{_y(below, top, HEIGHT) - high:.1f}"/>'
+                )
+            below += value
+    return _svg(name, "chart", WIDTH, HEIGHT, drawn)
+
+
+def pairs(came: Sequence[float], expected: Sequence[float], name: str) -> Markup:
+    """Bars of what came, and a line of what was expected."""
+    top = max([1e-9, *came, *expected])
+    step = WIDTH / max(1, len(came))
+    drawn = [
+        f'<rect class="a" x="{place * step:.1f}" y="{_y(value, top, HEIGHT):.1f}"'
+        f' width="{max(step - 1.0, 0.5):.1f}" height="{HEIGHT - _PADDING - _y(value, top, HEIGHT):.1f}"/>'
+        for place, value in enumerate(came)
+    ]
+    middles = [(place + 0.5) * step for place in range(len(expected))]
+    points = " ".join(
+        f"{x:.1f},{_y(each, top, HEIGHT):.1f}" for x, each in zip(middles, expected, strict=True)
+    )
+    drawn.append(f'<polyline class="b" points="{points}"/>')
+    return _svg(name, "chart", WIDTH, HEIGHT, drawn)
+
+
+def _lines(
+    values: Sequence[float | None], top: float, kind: str, width: float, height: float
+) -> list[str]:
+    """Polylines, one for each run without a gap."""
+    step = (width - 2.0 * _PADDING) / max(1, len(values) - 1)
+    runs: list[list[str]] = [[]]
+    for place, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append(f"{_PADDING + place * step:.1f},{_y(value, top, height):.1f}")
+    drawn = []
+    for run in runs:
+        if len(run) == 1:
+            x, y = run[0].split(",")
+            drawn.append(f'<circle class="{kind}" cx="{x}" cy="{y}" r="1.5"/>')
+        elif run:
+            drawn.append(f'<polyline class="{kind}" points="{" ".join(run)}"/>')
+    return drawn
+
+
+def _level(value: float, top: float, width: float, height: float) -> str:
+    y = f"{_y(value, top, height):.1f}"
+    return f'<line class="level" x1="0" x2="{width:g}" y1="{y}" y2="{y}"/>'
+
+
+def _y(value: float, top: float, height: float) -> float:
+    """Zero at the bottom; what is negative is drawn there."""
+    return height - _PADDING - (height - 2.0 * _PADDING) * max(0.0, value) / top
+
+
+def _svg(name: str, kind: str, width: float, height: float, drawn: Sequence[str]) -> Markup:
+    return Markup(
+        f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none" role="img"'
+        f' aria-label="{escape(name)}">{"".join(drawn)}</svg>'
+    )
