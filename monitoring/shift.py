@@ -164,9 +164,9 @@ class Shift:
         return self._null.mean
 
     @property
-    def deviation(self) -> NDArray[np.float64]:
-        """(s,) standard deviation of each subject when the bins were learned; 1 before."""
-        return np.ones(len(self.subjects)) if self._bins is None else self._bins.deviation
+    def bins(self) -> Bins | None:
+        """Of all subjects; None while they are learned."""
+        return self._bins
 
     def fold(self, frame: Frame, now_us: int) -> list[Finding]:
         """Take the next frame, whose last event is known at `now_us`; returns what has changed.

@@ -23,6 +23,7 @@ from monitoring.shift_tests import SMOOTHING
 Floats = NDArray[np.float64]
 EVERY_HOURS = 6  # of the history
 POINTS = 28
+NO_DEVIATION = 1e-30
 
 
 @dataclass(frozen=True)
@@ -204,11 +205,16 @@ class _Hours:
 
     def _distance(self, now: Floats, past: Floats, known: Floats, past_known: Floats) -> Floats:
         """(s,) as `shift_tests.wasserstein`, in standard deviations."""
-        edges = self.shift.hours.edges.astype(np.float64)
+        bins = self.shift.bins
+        assert bins is not None  # hours are counted from then on
+        edges = bins.edges.astype(np.float64)
         above = now[:EDGES] / np.maximum(known, 1.0) - past[:EDGES] / np.maximum(past_known, 1.0)
         finite = np.isfinite(edges[1:])
         width = np.where(finite, edges[1:], 0.0) - np.where(finite, edges[:-1], 0.0)
-        return np.asarray((np.abs(above[:-1]) * width).sum(axis=0) / self.shift.deviation)
+        moved = (np.abs(above[:-1]) * width).sum(axis=0)
+        # What was constant while bins were learned has no scale.
+        scale = np.where(bins.deviation > NO_DEVIATION, bins.deviation, np.nan)
+        return np.asarray(moved / scale)
 
 
 def _bins(counts: Floats, known: Floats) -> Floats:
