@@ -22,7 +22,7 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from fraud_system.keys import MAX_ID_BYTES
+from fraud_system.limits import MAX_ID_BYTES
 from monitoring.view import MonitorView
 from serving.api_keys import Door
 from serving.dashboard.page import ASSETS, OF_MONITORS, OF_SCORER, Page, asset
