@@ -13,14 +13,12 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from fraud_system.errors import FraudSystemError
 from serving.configuration import Configuration
-from serving.workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from serving.service import Service
+    from serving.workers.supervisor import Supervisor
 
 OPERATIONS = ("backup", "restore", "archive", "verify", "snapshots", "erase-card")
 
@@ -44,7 +42,9 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"error: {error}")
 
 
-def serve(configuration: Configuration, supervised: Callable[..., Supervisor] = Supervisor) -> None:
+def serve(
+    configuration: Configuration, supervised: "Callable[..., Supervisor] | None" = None
+) -> None:
     """Run until SIGTERM or SIGINT; what was accepted is answered first.
 
     Args:
@@ -53,7 +53,9 @@ def serve(configuration: Configuration, supervised: Callable[..., Supervisor] = 
     Raises:
         FraudSystemError: it cannot start.
     """
-    # Here, so that keys can be managed without loading the engine.
+    # Here, so that keys can be managed without loading the engine, which takes seconds.
+    import uvicorn
+
     from serving.app import make_app
     from serving.listener import uvicorn_config
 
@@ -62,7 +64,7 @@ def serve(configuration: Configuration, supervised: Callable[..., Supervisor] = 
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
-    app = make_app(configuration, supervised)
+    app = make_app(configuration, supervised) if supervised else make_app(configuration)
     service: Service = app.app.state.service
     service.open()
     server = uvicorn.Server(uvicorn_config(app, configuration))
