@@ -99,9 +99,8 @@ class Expectation:
             if level != self.levels[subject]:
                 self.levels[subject] = level
                 words = f"{subject} {value:.3f} of {figures.transactions:,.0f} transactions"
-                threshold = limit if level != Level.OK else math.nan
                 ends = stretch.seq, stretch.end_us
-                findings.append(Finding(MONITOR, subject, level, value, threshold, *ends, words))
+                findings.append(Finding(MONITOR, subject, level, value, limit, *ends, words))
         return findings
 
     def figures(self) -> ExpectedFigures:

@@ -21,7 +21,7 @@ class Finding:
         subject: of what: a feature, "count", "money", ...
         level: from here on.
         statistic: what was computed; its unit is the monitor's.
-        threshold: of the statistic, for the level that was entered; nan where none was crossed.
+        threshold: of the statistic: where the level begins; for OK, below (above) which a warning ends.
         seq: of the event with which it could be known.
         known_time_us: end of the stretch of time that was judged.
         words: the evidence, in words and numbers.

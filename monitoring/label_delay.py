@@ -78,6 +78,7 @@ class LabelDelay:
         self.settings = settings
         self.level = Level.OK
         self._wealth = np.zeros(len(settings.factors) + len(settings.held_s))
+        self._reports_since = 0  # the last alarm began
         self._law_number = -1  # of the law that these are of:
         self._laws: Floats = np.zeros((0, 0))
         self._seen = np.zeros(3)  # reports, sum of their ages in days, and of those expected
@@ -99,7 +100,7 @@ class LabelDelay:
             self.level = level
         if self.evidence >= self.settings.mean_time_between_false_alarms:
             self._wealth[:] = 0.0
-            self._seen[:] = 0.0
+            self._reports_since = 0
         self._wealth = np.minimum(self._wealth + stretch.transactions, MOST)
         return findings
 
@@ -122,6 +123,7 @@ class LabelDelay:
         self._wealth = np.minimum(self._wealth * np.exp(gain), MOST)
         # Of late only, for the words: older ones fade.
         days, reports = stretch.cohort_us / DAY_US, len(age)
+        self._reports_since += reports
         expected = (known[0] * (np.arange(weight.shape[1]) + 0.5)).sum()
         came = np.array([reports, (age + 0.5).sum(), reports * expected])
         self._seen = 0.98**reports * self._seen + came * np.array([1.0, days, days])
@@ -139,7 +141,7 @@ class LabelDelay:
         if found >= settings.mean_time_between_false_alarms:
             return Level.ALARM
         warning = settings.mean_time_between_false_warnings
-        if self.level == Level.ALARM and self._seen[0] < settings.recovery_reports / 2.0:
+        if self.level == Level.ALARM and self._reports_since < settings.recovery_reports:
             return Level.ALARM
         if found >= (warning * END_OF_WARNING if self.level != Level.OK else warning):
             return Level.WARNING
@@ -147,10 +149,9 @@ class LabelDelay:
 
     def _finding(self, level: Level, stretch: Stretch) -> Finding:
         settings = self.settings
-        threshold = {
-            Level.ALARM: settings.mean_time_between_false_alarms,
-            Level.WARNING: settings.mean_time_between_false_warnings,
-        }.get(level, float("nan"))
+        threshold = settings.mean_time_between_false_warnings
+        if level == Level.ALARM:
+            threshold = settings.mean_time_between_false_alarms
         reports, ages, expected = self._seen.tolist()
         words = "no reports of late"
         if reports > 0.0:
@@ -172,12 +173,13 @@ class LabelDelay:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""
         return {
-            "level": np.array([self.level], np.int64),
+            "level": np.array([self.level, self._reports_since], np.int64),
             "wealth": self._wealth.copy(),
             "seen": self._seen.copy(),
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take a snapshot's state."""
-        self.level = Level(int(arrays["level"][0]))
+        level, self._reports_since = arrays["level"].tolist()
+        self.level = Level(level)
         self._wealth, self._seen = arrays["wealth"].copy(), arrays["seen"].copy()

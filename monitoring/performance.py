@@ -199,10 +199,7 @@ class Performance:
     def _finding(
         self, subject: str, level: Level, value: float, limit: float, words: str, stretch: Stretch
     ) -> Finding:
-        threshold = limit if level != Level.OK else math.nan
-        return Finding(
-            MONITOR, subject, level, value, threshold, stretch.seq, stretch.end_us, words
-        )
+        return Finding(MONITOR, subject, level, value, limit, stretch.seq, stretch.end_us, words)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""

@@ -41,6 +41,7 @@ NOT_NUMBERS, CONSTANT, SIZE, DIRECTION = (
 AGE, OVERDUE, LATENCY = "age of weights", "publications overdue", "latency"
 ROWS, BAD, LOWEST, HIGHEST, LEARNED = range(5)  # places in the block
 NEVER_US = -1
+NO_NUMBER = float(np.finfo(np.float64).max)  # stands for the size of what is none
 Words = Callable[[], str]  # made only when something is said
 
 
@@ -202,7 +203,9 @@ class Sanity:
             lambda: f"{bad:.0f} of {rows:.0f} transactions had no probability of the model",
         )
         # The very first weights know nothing, and give all the same.
-        spread = high - low if learned == rows and bad < rows else math.inf
+        if learned < rows or bad == rows:
+            return findings
+        spread = high - low
         level = Level.ALARM if spread < settings.least_spread else Level.OK
         return findings + self._change(
             CONSTANT,
@@ -217,9 +220,11 @@ class Sanity:
         self._published_us, self._labels_since = known_us, 0
         at, settings = At(int(table["seq"][0]), known_us), self.settings
         weight = np.concatenate([table["weight"][0], table["intercept"][0]])
-        size = float(np.abs(weight).max()) if np.isfinite(weight).all() else math.inf
+        size = float(np.abs(weight).max()) if np.isfinite(weight).all() else NO_NUMBER
         limits = settings.weight_warning, settings.weight_alarm
-        findings = self._above(SIZE, size, limits, at, lambda: f"the largest weight is {size:.3g}")
+        findings = self._above(
+            SIZE, size, limits, at, lambda: f"the largest weight has size {size:.3g}"
+        )
         before, self._weight = self._weight, weight
         # The intercept is left out: it is the fraud rate, and outweighs all others.
         now, then = weight[:-1], before[:-1]
@@ -257,8 +262,7 @@ class Sanity:
         if level == self.levels[subject]:
             return []
         self.levels[subject] = level
-        threshold = limit if level != Level.OK else math.nan
-        return [Finding(MONITOR, subject, level, value, threshold, *at, words())]
+        return [Finding(MONITOR, subject, level, value, limit, *at, words())]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""

@@ -47,6 +47,7 @@ FEATURE, SCORE = "feature_shift", "score_shift"
 SERVED = ("model probability", "served probability", "action")
 FIRST_SERVED = 1  # of those, what depends on who answers begins here
 NOT_BEGUN = -1
+START_SHAPE = 2.0  # of the gamma law of a statistic, before anything is known of it
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Shift:
         start = settings.start_mean
         self._null = Null(
             mean=np.full(2 * width, start),
-            variance=np.full(2 * width, start * start),
+            variance=np.full(2 * width, start * start / START_SHAPE),
             seen=np.full(2 * width, settings.start_hours),
             level=np.zeros(2 * width, np.int64),
             clock=np.zeros(3, np.int64),
@@ -306,7 +307,8 @@ class Shift:
         limit = {
             Level.ALARM: self.settings.psi_alarm,
             Level.WARNING: self.settings.psi_warning,
-        }.get(Level(int(level)), float("nan"))
+            Level.OK: self.settings.psi_end,
+        }[Level(int(level))]
         return Finding(
             FEATURE if int(test) % len(self.subjects) < self.features else SCORE,
             subject if is_value else f"{subject}: missing",

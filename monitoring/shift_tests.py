@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 OK, WARNING, ALARM = 0, 1, 2
 HOUR, REJECTIONS, PERIOD = range(3)  # places in `Null.clock`
 FOUND = 10  # columns of `Changes.found`
+LEARNED_ABOVE = math.log(1e-4)  # hours less likely than this teach nothing
 SMOOTHING = 0.5  # added to every bin, so that no share is 0
 
 
@@ -143,7 +144,8 @@ def judge(
     if 2.0 * rows < limits.least_rows or 2.0 * past < limits.least_rows:
         return
     statistic, mean, variance = at.statistic[test], null.mean[test], null.variance[test]
-    log_e = log_e_value(_log_tail(statistic, mean, variance))
+    log_p = _log_tail(statistic, mean, variance)
+    log_e = log_e_value(log_p)
     threshold = log_threshold(
         limits.alpha, limits.period_hours * float(len(null.level)), null.clock[REJECTIONS]
     )
@@ -168,7 +170,8 @@ def judge(
             said[6], said[7], said[8], said[9] = log_e, threshold, rows, past
             null.clock[REJECTIONS] += null.level[test] == OK
             null.level[test] = level
-    if null.level[test] == OK:
+    # What looks like a shift that is not believed yet must not make itself usual.
+    if null.level[test] == OK and log_p > LEARNED_ABOVE:
         _learn(null, test, statistic, limits.memory_hours)
 
 
@@ -235,8 +238,6 @@ def _learn(null: Any, test: int, statistic: float, memory_hours: float) -> None:
     """What the statistic is when nothing has happened: mean and variance, the old ones fading."""
     null.seen[test] = min(null.seen[test] + 1.0, memory_hours)
     rate = 1.0 / null.seen[test]
-    # A shift that is not believed yet should not make itself usual.
-    most = null.mean[test] + 5.0 * math.sqrt(null.variance[test])
-    step = min(statistic, most) - null.mean[test]
+    step = statistic - null.mean[test]
     null.mean[test] += rate * step
     null.variance[test] += rate * ((1.0 - rate) * step * step - null.variance[test])

@@ -105,11 +105,9 @@ class Watch:
         return enough and abs(observed / expected - 1.0) <= self.settings.tolerance
 
     def _threshold(self, level: Level) -> float:
-        settings = self.settings
-        return {
-            Level.ALARM: settings.mean_time_between_false_alarms,
-            Level.WARNING: settings.mean_time_between_false_warnings,
-        }.get(level, float("nan"))
+        if level == Level.ALARM:
+            return self.settings.mean_time_between_false_alarms
+        return self.settings.mean_time_between_false_warnings
 
     def _finding(self, side: int, level: Level, stretch: Stretch) -> Finding:
         observed, expected = self.detector.total
