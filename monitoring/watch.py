@@ -1,11 +1,13 @@
 """An e-detector with a level: when an alarm begins, and when it ends.
 
 An alarm begins when the evidence of a side reaches the mean time between false alarms. The detector
-then starts again with the cohorts that follow, and the alarm ends once they were expected to bring
-`recovery_reports` and what they brought is within the tolerance. A warning begins at its own threshold and
-ends when the evidence is a tenth of it.
+then starts again with the cohorts that follow. Once they were expected to bring `recovery_reports`, the alarm
+ends if what they brought is within the tolerance and one standard deviation on that side; if not, it starts
+again once more: what was wrong soon after an alarm is not held against what is right by now. A warning
+begins at its own threshold and ends when the evidence is a tenth of it.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,37 +74,43 @@ class Watch:
             detector.begin(0.0)
         detector.report(reports.cohort - first, reports.mark, dispersion)
         detector.expect(expected.cohort - first, expected.mark, dispersion, slack)
-        findings = self._judge(stretch)
+        findings = self._judge(stretch, dispersion)
         detector.begin(float(stretch.transactions))
         return findings
 
-    def _judge(self, stretch: Stretch) -> list[Finding]:
+    def _judge(self, stretch: Stretch, dispersion: float) -> list[Finding]:
         self.evidence = self.detector.evidence()
         findings = []
         for side in (MORE, FEWER):
-            level = self._level(side)
+            level = self._level(side, dispersion)
             if level != self.levels[side]:
                 findings.append(self._finding(side, level, stretch))
                 self.levels[side] = level
-        if max(self.evidence) >= self._threshold(Level.ALARM):
+        is_judged = Level.ALARM in self.levels and self._is_enough
+        if is_judged or max(self.evidence) >= self._threshold(Level.ALARM):
             self.detector.restart()
         return findings
 
-    def _level(self, side: int) -> Level:
+    def _level(self, side: int, dispersion: float) -> Level:
         found, held = self.evidence[side], self.levels[side]
         if found >= self._threshold(Level.ALARM):
             return Level.ALARM
-        if held == Level.ALARM and not self._recovered():
+        if held == Level.ALARM and not self._recovered(side, dispersion):
             return Level.ALARM
         warning = self._threshold(Level.WARNING)
         if found >= (warning * END_OF_WARNING if held == Level.WARNING else warning):
             return Level.WARNING
         return Level.OK
 
-    def _recovered(self) -> bool:
+    @property
+    def _is_enough(self) -> bool:
+        return self.detector.total[1] >= self.settings.recovery_reports
+
+    def _recovered(self, side: int, dispersion: float) -> bool:
         observed, expected = self.detector.total
-        enough = expected >= self.settings.recovery_reports
-        return enough and abs(observed / expected - 1.0) <= self.settings.tolerance
+        beyond = observed - expected if side == MORE else expected - observed
+        chance = math.sqrt(dispersion * expected)
+        return self._is_enough and beyond <= self.settings.tolerance * expected + chance
 
     def _threshold(self, level: Level) -> float:
         if level == Level.ALARM:

@@ -10,12 +10,16 @@ from benchmarks.drill.outcome import Outcome, outcome_of
 from benchmarks.drill.payments import Payments, Window
 from benchmarks.drill.plant import BATCH_EVENTS, Plant, State
 from fraud_system.events import DAY_US
+from fraud_system.guards import GuardSettings
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, TrafficSettings, simulate
 from monitoring.health import HealthSettings
 from monitoring.settings import MonitorSettings
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
+
+# The default lets 1,000 reports of one source through in a day, and here 25 come.
+GUARDS = GuardSettings(least_reports=100, max_reported_share=0.005)
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def standard(days: int = 78, broken_day: int = 45, seed: int = 1) -> Exercise:
     """The drills of `make drill`: the demo's stream, and the settings that the scorer has."""
 
     return Exercise(
-        settings=settings_of(read_schema(SCHEMAS / "simulated.toml")),
+        settings=replace(settings_of(read_schema(SCHEMAS / "simulated.toml")), guards=GUARDS),
         monitors=MonitorSettings(),
         health=HealthSettings(),
         simulated=replace(SCENARIOS["demo"], days=days, drift_at_share=1.0),

@@ -93,7 +93,7 @@ def outcome_of(
     refused: int,
 ) -> Outcome:
     """From what was counted."""
-    known_us = account.column("known_time_us")
+    known_us = account.column("known_time_us").astype(np.int64)
     start = int(np.searchsorted(known_us, window.start_us))
     cost = bills(account, payments, costs, window.holds(known_us))
     total = {name: float(each[start:].sum()) for name, each in cost.items()}
