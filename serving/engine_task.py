@@ -15,6 +15,7 @@ again from the ledger before anything else is taken.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -93,7 +94,8 @@ class EngineTask:
         self._empty = empty_tables(engine.settings.features)
         self._in_force = self._newest_in_force()
         self._repeats: set[asyncio.Task[None]] = set()
-        self._stopping = self._slow = False
+        self._stop_asked = asyncio.Event()
+        self._slow = False
         self._taken: Slice | None = None
         self._loop = asyncio.get_running_loop()
         self._started_s = self._last_commit_s = perf_counter()
@@ -114,7 +116,7 @@ class EngineTask:
 
     async def run(self) -> None:
         """Take, commit and answer until `stop`; what was accepted before is answered."""
-        while not self._stopping or self.waiting.anything:
+        while not self._stop_asked.is_set() or self.waiting.anything:
             await self.waiting.something()
             await self._gather()
             if taken := self.waiting.take():
@@ -136,7 +138,7 @@ class EngineTask:
 
     def stop(self) -> None:
         """End `run` when nothing waits any more."""
-        self._stopping = True
+        self._stop_asked.set()
         self.waiting.wake()
 
     def close(self) -> None:
@@ -303,13 +305,14 @@ class EngineTask:
             problem = problem_of(error)
             taken.refuse(problem)
             self.waiting.refuse(problem)
-            if self._stopping:
+            if self._stop_asked.is_set():
                 return
             try:
                 await self._recover()
             except Exception as next_error:
                 error = next_error
-                await asyncio.sleep(pause_s)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop_asked.wait(), pause_s)
                 pause_s = min(2.0 * pause_s, MAX_RECOVERY_PAUSE_S)
             else:
                 self.broken = None

@@ -9,7 +9,6 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from time import perf_counter
 
 import numpy as np
@@ -70,7 +69,7 @@ class Service:
             configuration.ledger_file, configuration.schema_file, configuration.start_from_run
         )
         self.columns = TransactionColumns(self.system.schema)
-        self.failed: Exception | None = None
+        self.failed: BaseException | None = None
         self.view: MonitorView | None = None
         self.when_failed: Callable[[], None] = lambda: None
         self.stopping: Callable[[], bool] = lambda: False  # so that endless answers can end
@@ -124,13 +123,12 @@ class Service:
     async def start(self) -> None:
         """Make everything ready, in the background of an open port.
 
-        If that cannot be, `failed` tells why, and `when_failed` is called.
+        If that cannot be, or the engine's task ends, `failed` tells why, and `when_failed` is called.
         """
         try:
             await self._start()
         except Exception as error:
-            self.failed = error
-            self.when_failed()
+            self._fail(error)
 
     async def stop(self) -> None:
         """Answer what was accepted, then give everything back."""
@@ -140,8 +138,7 @@ class Service:
             await self._supervisor.stop()
         if self._task:
             self._task.stop()
-            with suppress(asyncio.CancelledError):
-                await self._jobs[0]
+            await asyncio.wait([self._jobs[0]])
             self._task.close()
         for ledger in (self._reader, self._ledger):
             if ledger is not None:
@@ -188,12 +185,23 @@ class Service:
             asyncio.create_task(task.run(), name="engine"),
             asyncio.create_task(self._watch(task), name="watch"),
         ]
+        self._jobs[0].add_done_callback(self._engine_ended)
         self._task = task
         # What is there now stays: without this the collector would look through all of it, for a tenth of
         # a second, again and again.
         gc.collect()
         gc.freeze()
         await self._supervisor.start()
+
+    def _fail(self, error: BaseException) -> None:
+        self.failed = error
+        self.when_failed()
+
+    def _engine_ended(self, job: "asyncio.Task[None]") -> None:
+        """Without the engine nobody would be answered: whoever started the process starts it again."""
+        error = None if job.cancelled() else job.exception()
+        if error is not None:
+            self._fail(error)
 
     async def _hear(self, worker: str, message: Message) -> None:
         """Weights that the learner proposes; where they are recorded is their adoption."""

@@ -69,6 +69,7 @@ class Book:
         answers: the first answer to each that was read.
         pending: what got no answer.
         repeated: how many rows were asked again and answered the same.
+        refused: how many rows were refused with a 503; they are sent again.
     """
 
     sent: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -76,21 +77,35 @@ class Book:
     pending: deque[Sent] = field(default_factory=deque)
     decided: list[str] = field(default_factory=list)
     repeated: int = 0
+    refused: int = 0
 
     def note(self, sent: Sent, status: int, body: bytes) -> None:
         """An answer was read."""
-        assert status == sent.status, (sent, status, body)
-        if status != 200:
-            return
-        answers = json.loads(body)
-        for name, answer in zip(sent.ids, [answers] if sent.alone else answers, strict=True):
-            assert "problem" not in answer, answer
-            if name in self.answers:
-                self.repeated += 1
-                assert answer == self.answers[name]
-            elif "probability" in answer:
-                self.decided.append(name)
-            self.answers[name] = answer
+        refused: list[int] = []
+        if status == 503:
+            refused = list(range(len(sent.ids)))
+        else:
+            assert status == sent.status, (sent, status, body)
+        if status == 200:
+            answers = json.loads(body)
+            for row, answer in enumerate([answers] if sent.alone else answers):
+                if "problem" in answer:
+                    assert answer["problem"]["status"] == 503, answer
+                    refused.append(row)
+                else:
+                    self._keep(sent.ids[row], answer)
+        if refused:
+            self.refused += len(refused)
+            rows, ids = [sent.rows[row] for row in refused], [sent.ids[row] for row in refused]
+            self.pending.append(Sent(sent.path, rows, sent.alone, ids, sent.status))
+
+    def _keep(self, name: str, answer: dict[str, Any]) -> None:
+        if name in self.answers:
+            self.repeated += 1
+            assert answer == self.answers[name]
+        elif "probability" in answer:
+            self.decided.append(name)
+        self.answers[name] = answer
 
 
 class Load:
@@ -129,6 +144,8 @@ class Load:
                         self.book.pending.append(sent)
                         return
                     self.book.note(sent, status, body)
+                    if status == 503:
+                        await asyncio.sleep(0.02)
                     left[0] -= 1
                     if left[0] <= 0:
                         done.set()

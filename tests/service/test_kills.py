@@ -40,6 +40,7 @@ def test_kill_9_at_random_moments_loses_nothing_acknowledged(
             asyncio.run(load.life(service.url, draw.randint(1, 150), kill))
             service.process.wait(GUARD_S)
 
+    assert load.book.refused == 0
     check_book(load.book, service.ledger_file)
     with running_service(tmp_path, warm.start, **variables) as service:
         service.wait_until_ready()

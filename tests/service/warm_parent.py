@@ -2,8 +2,8 @@
 
 A start costs seconds because of imports and compiled code. So a parent process loads both once, starts no
 thread and no event loop, and forks: the child then does all that `python -m serving` does, from reading its
-variables on. But for one thing: learner and snapshotter, which would have to be imported again, run their
-production rounds in threads of the child instead of processes.
+variables on. But for one thing: the workers, which would have to be imported again, run their production
+rounds in threads of the child instead of processes.
 
 The parent is told on stdin what to start, one child at a time, and says on stdout `pid <number>` and, when
 that has ended, `ended <exit code>`.
@@ -28,6 +28,9 @@ from numba.core.event import Listener, register
 
 from fraud_system.learner import Learner
 from fraud_system.settings import Settings
+from monitoring.health import HealthSettings
+from monitoring.overseer import recover_overseer
+from monitoring.settings import MonitorSettings
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65_534
@@ -77,8 +80,15 @@ class WarmParent:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def start(self, environment: dict[str, str], log_file: Path, as_nobody: bool = False) -> Forked:
+    def start(self, environment: dict[str, str], log_file: Path) -> Forked:
         """Fork a service; the one before has ended."""
+        return self._ordered(environment, log_file, as_nobody=False)
+
+    def start_as_nobody(self, environment: dict[str, str], log_file: Path) -> Forked:
+        """The same, without root's rights."""
+        return self._ordered(environment, log_file, as_nobody=True)
+
+    def _ordered(self, environment: dict[str, str], log_file: Path, as_nobody: bool) -> Forked:
         assert self._process.stdin is not None
         order = {"environment": environment, "log": str(log_file), "as_nobody": as_nobody}
         print(json.dumps(order), file=self._process.stdin, flush=True)
@@ -118,7 +128,7 @@ def _parent() -> None:
     assert serving.listener
     settings = settings_of(read_schema(DEMO_SCHEMA), DEMO_SCHEMA.parent)
     load_code(settings)
-    _load_learner(settings)
+    _load_workers(settings)
     gc.collect()
     gc.freeze()  # or each child's collector would copy every page of it
     print("warm", flush=True)
@@ -131,8 +141,8 @@ def _parent() -> None:
         print("ended", os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _load_learner(settings: Settings) -> None:
-    """The learner's compiled code; of the engine's, nothing but what every start loads."""
+def _load_workers(settings: Settings) -> None:
+    """The workers' compiled code; of the engine's, nothing but what every start loads."""
     from fraud_system.events import DAY_US, Arrivals
     from fraud_system.ledger import MemoryLedger
     from fraud_system.replay import run, save_snapshot, start
@@ -148,6 +158,7 @@ def _load_learner(settings: Settings) -> None:
         assert learner.learned_labels > 400
         save_snapshot(engine, learner, ledger)
         Learner.from_arrays(settings, learner.to_arrays())
+        recover_overseer(MonitorSettings(), HealthSettings(), settings, ledger)
 
 
 class LoadingListener(Listener):

@@ -12,7 +12,10 @@ from fraud_system.errors import FraudSystemError
 from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.replay import restored_learner
 from fraud_system.settings import Settings
-from serving.workers import learner, snapshotter
+from monitoring.health import HealthSettings
+from monitoring.overseer import recover_overseer
+from monitoring.settings import MonitorSettings
+from serving.workers import learner, monitor, snapshotter
 from serving.workers.running import read_settings
 from serving.workers.supervisor import OnMessage, WorkerSpec, WorkerStatus
 
@@ -47,7 +50,12 @@ def saving(given: Given, ledger: Ledger, send: Callable[[Any], None]) -> Iterato
     return snapshotter.rounds(given.settings, ledger, send, given.snapshot_every_events)
 
 
-WORK = {"learner": learning, "snapshotter": saving}
+def watching(given: Given, ledger: Ledger, send: Callable[[Any], None]) -> Iterator[Any]:
+    overseer = recover_overseer(MonitorSettings(), HealthSettings(), given.settings, ledger)
+    return monitor.rounds(overseer, ledger, send, given.snapshot_every_events)
+
+
+WORK = {"learner": learning, "snapshotter": saving, "monitor": watching}
 
 
 class WorkersInThreads:
