@@ -85,7 +85,7 @@ def input_of(
         ("transaction_key", messages.transaction_key),
         ("label_key", messages.label_key),
     ):
-        if (column == 0).any():
+        if len(column) and not column.all():
             raise DataError("0 stands for unknown", field=name, fix="use `keys.keys_of`")
     known = arrivals.known_time_us
     if len(known) > start and (

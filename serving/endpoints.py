@@ -17,6 +17,7 @@ from fraud_system.champion import reloaded
 from fraud_system.events import Health
 from fraud_system.keys import key_of
 from fraud_system.switching import Switch
+from serving.answer_at_once import send_answer
 from serving.api_keys import Door
 from serving.arrow_rows import ArrowRows, arrow_answers
 from serving.columns import JsonRows, check_ids, time_us
@@ -71,9 +72,9 @@ class Entrance:
         """Raise a 401, 403 or 429 unless whoever asks may, now."""
         self._rates.take(self._door.check(authorization, scope), monotonic())
 
-    async def body(self, scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    def body(self, scope: Scope, receive: Receive, max_bytes: int) -> Awaitable[bytes]:
         """The body of a request, within all bounds."""
-        return await read_body(scope, receive, max_bytes, self._timeout_s, self._budget)
+        return read_body(scope, receive, max_bytes, self._timeout_s, self._budget)
 
 
 class Endpoint:
@@ -128,18 +129,7 @@ class Endpoint:
             await send_problem(send, problem, *API_HEADERS)
             return
         counted[self._name, status] += 1
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (b"content-type", media),
-                    (b"content-length", b"%d" % len(answer)),
-                    *API_HEADERS,
-                ],
-            }
-        )
-        await send({"type": "http.response.body", "body": answer})
+        await send_answer(scope, send, status, media, answer)
 
     def _check_media(self, scope: Scope) -> None:
         """Refuse what is not said to be JSON: a page of another site may send that without asking first."""

@@ -5,7 +5,8 @@ cannot parse, ahead of the requests before it, and closes sockets with unread by
 
 * 431 and 414 for large heads, 408 for slow ones, 503 beyond the number of connections, 421 for foreign names
   and 400 for what is no HTTP: each as a problem document, in the order of the requests on the connection;
-* a mark in the scope of a request whose body is complete, so that nobody starts a timer for it;
+* short ways past ASGI for what is common: a body that came with its head is in the scope, and an answer whose
+  head is known beforehand is written at once (`answer_at_once`);
 * trailers, which uvicorn would add to the headers, are dropped;
 * connections are closed politely (`polite_transport`), and each has a running request or a timer.
 
@@ -23,11 +24,12 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from serving.answer_at_once import ANSWER_AT_ONCE, WholeAnswers
 from serving.http_head import head_without_upgrade, large_head, long_target, refusal_of_head
 from serving.http_limits import HttpLimits
 from serving.polite_transport import PoliteTransport
 from serving.problems import RETRY_AFTER_S, Problem
-from serving.request_body import BODY_IS_COMPLETE
+from serving.request_body import WHOLE_BODY
 from serving.security_headers import API_HEADERS
 
 _SPARE_CONNECTIONS: Final = 64  # refused ones that may wait until their answer is read
@@ -48,6 +50,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._polite: PoliteTransport
         self._in_head = False  # a head has begun and is not complete
         self._in_body = False  # a head is complete and its body is not
+        self._begun = False  # the newest request may have been given a part of its body
         self._deaf = False  # nothing more of this connection is parsed
         self._segment_bytes = 0  # of what the socket gave at once
         self._head_bytes = 0  # of the segments after the one in which the head began
@@ -57,6 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._found: Problem | None = None  # in a callback of the parser
         self._refusal: Problem | None = None  # to be answered after the requests before it
         self._head_timer: asyncio.TimerHandle | None = None
+        self._whole_answers = WholeAnswers()
 
     # The connection
 
@@ -121,6 +125,7 @@ class HttpProtocol(HttpToolsProtocol):
             elif self._head_bytes > self.limits.max_header_bytes:
                 self._refuse(large_head(self.limits))
         elif self._in_body:
+            self._begun = not self.pipeline  # where requests are before it, it waits
             self._bodiless_bytes += len(data)
             if self._bodiless_bytes > self.limits.max_header_bytes:
                 self._refuse(large_head(self.limits))
@@ -160,6 +165,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_head = False
         self._in_body = True
+        self._begun = False
         self._bodiless_bytes = -self._segment_bytes
         self.headers = []  # for trailers, which nobody reads
         self._cancel_head_timer()
@@ -174,7 +180,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._plain_head:
             return  # it will be parsed again
         self._in_body = False
-        self.scope[BODY_IS_COMPLETE] = True  # type: ignore[typeddict-unknown-key]
+        if not self._begun:
+            self.scope[WHOLE_BODY] = bytes(self.cycle.body)  # type: ignore[typeddict-unknown-key]
         super().on_message_complete()
 
     def _should_upgrade(self) -> bool:
@@ -184,7 +191,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        cycle.scope[ANSWER_AT_ONCE] = self._answer_at_once  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
+
+    def _answer_at_once(self, scope: Any, status: int, media_type: bytes, body: bytes) -> bool:
+        cycle = self._running
+        if cycle is None or cycle.scope is not scope:
+            return False
+        return self._whole_answers.write(cycle, status, media_type, body)
 
     def on_response_complete(self) -> None:
         """Start the next request, or end a connection that has no next one."""

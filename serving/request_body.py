@@ -13,7 +13,9 @@ from serving.problems import RETRY_AFTER_S, Problem
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-BODY_IS_COMPLETE: Final = "fraud_system.body_is_complete"  # in a scope: receive() will not wait
+WHOLE_BODY: Final = (
+    "fraud_system.whole_body"  # in a scope: a body that has come, for `receive` needs turns
+)
 
 
 class BodyBudget:
@@ -54,15 +56,16 @@ async def read_body(
 
     Args:
         scope: of the request.
-        receive: of the request.
+        receive: of the request; not called where the body is in the scope already.
         max_bytes: beyond, 413; told by Content-Length before anything is read.
-        timeout_s: until the last byte, else 408; no timer is started for a body that is there already.
+        timeout_s: until the last byte, else 408.
         budget: shared with other requests whose bodies are still arriving; where it is used up, 503.
 
     Raises:
         Problem: 400, 408, 413, 415 or 503, which closes the connection where bytes of the body may follow.
     """
-    complete = BODY_IS_COMPLETE in scope
+    whole: bytes | None = scope.get(WHOLE_BODY)
+    complete = whole is not None
     for name, value in scope["headers"]:
         if name == b"content-length":
             if not value.isdigit() or len(value) > 18 or int(value) > max_bytes:
@@ -75,16 +78,10 @@ async def read_body(
                 fix="send the body as it is",
                 close=not complete,
             )
-    if complete:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _ended_early()
-        body: bytes = message.get("body", b"")
-        if len(body) > max_bytes:
+    if whole is not None:
+        if len(whole) > max_bytes:
             raise _too_long(max_bytes, close=False)
-        if not message.get("more_body", False):
-            return body
-        raise _ended_early()
+        return whole
     try:
         async with asyncio.timeout(timeout_s):
             return await _collect(receive, max_bytes, budget)

@@ -34,15 +34,22 @@ class TransactionRows(Protocol):
 class Single:
     """One transaction, and who waits for its answer."""
 
-    __slots__ = ("_answer", "arrived_s", "row")
+    __slots__ = ("_answer", "_lines", "arrived_s", "row")
 
-    def __init__(self, row: Struct, answer: "Future[Any]", arrived_s: float) -> None:
+    def __init__(
+        self, row: Struct, answer: "Future[Any]", arrived_s: float, lines: "Waiting"
+    ) -> None:
         self.row = row
         self.arrived_s = arrived_s
         self._answer = answer
+        self._lines: Waiting | None = lines
 
     def settle(self, answer: "Decision | Problem") -> None:
-        """Answer it, unless it was answered or its sender has gone."""
+        """Answer it, unless it was answered or its sender has gone; it no longer counts as waiting."""
+        if self._lines is not None:
+            # Not by a callback of the future: the loop would take a turn of its own for each.
+            self._lines.rows -= 1
+            self._lines = None
         if not self._answer.done():
             self._answer.set_result(answer)
 
@@ -140,8 +147,9 @@ class Waiting:
         Raises:
             Problem: 503, too many wait already, or the service cannot write now.
         """
-        answer = self._admitted(1)
-        self._singles.append(Single(row, answer, perf_counter()))
+        self._admit(1)
+        answer: Future[Decision | Problem] = self._loop.create_future()
+        self._singles.append(Single(row, answer, perf_counter(), self))
         self.wake()
         return answer
 
@@ -221,7 +229,9 @@ class Waiting:
         self._refusal = None
 
     def _bulk(self, line: deque[Bulk], rows: Sized) -> "Future[list[Any]]":
-        answer = self._admitted(len(rows))
+        self._admit(len(rows))
+        answer: Future[list[Any]] = self._loop.create_future()
+        answer.add_done_callback(partial(self._release, len(rows)))
         if len(rows):
             line.append(Bulk(rows, answer, perf_counter()))
             self.wake()
@@ -229,16 +239,13 @@ class Waiting:
             answer.set_result([])
         return answer
 
-    def _admitted(self, rows: int) -> "Future[Any]":
-        """A future for so many rows; they count as waiting until it is done."""
+    def _admit(self, rows: int) -> None:
+        """Let so many rows in; they count as waiting until they are answered."""
         if self._refusal is not None:
             raise self._refusal
         if self.rows + rows > self._bounds.waiting_rows:
             raise _busy()
         self.rows += rows
-        answer: Future[Any] = self._loop.create_future()
-        answer.add_done_callback(partial(self._release, rows))
-        return answer
 
     def _release(self, rows: int, answer: "Future[Any]") -> None:
         self.rows -= rows

@@ -44,6 +44,7 @@ _STORED_DTYPE = re.compile(r"\|b1|[|<][iu][1248]|<f[48]|\|S[1-9][0-9]{0,6}")
 _INT64 = np.iinfo(np.int64)
 
 _Parts = tuple[dict[str, Any], dict[str, Table]]
+_Described = tuple[str, str, np.dtype[Any], tuple[int, ...]]  # table, column, type, shape
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -140,47 +141,56 @@ def _problem(about: dict[str, Any], tables: Mapping[str, Mapping[str, Column]]) 
 
 
 def _encode(kind: int, about: dict[str, Any], tables: Mapping[str, Mapping[str, Column]]) -> bytes:
-    layout: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {}
+    described: list[_Described] = []
     columns: list[Column] = []
-    size = _PREFIX.size
     for table_name in sorted(tables):
-        layout[table_name] = {}
-        for name in sorted(tables[table_name]):
-            column = tables[table_name][name]
-            field = f"{table_name}.{name}"
-            dtype = _storable(column.dtype) if isinstance(column, np.ndarray) else None
-            if dtype is None:
-                raise LedgerError(
-                    "only arrays of bools, integers, floats and fixed bytes can be stored",
-                    field=field,
-                    fix="make texts 'S<k>' or keys, and times int64 microseconds",
-                )
-            layout[table_name][name] = (dtype.str, column.shape)
-            length = _column_bytes(column.shape, dtype)
-            if length is None or (size := size + length + -length % 8) > MAX_FRAME_BYTES:
-                raise _too_large(LedgerError, field)
+        table = tables[table_name]
+        for name in sorted(table):
+            column = table[name]
+            if not isinstance(column, np.ndarray):
+                raise _not_storable(f"{table_name}.{name}")
+            described.append((table_name, name, column.dtype, column.shape))
             columns.append(column)
-    header = json.dumps({"about": about, "tables": layout}, separators=(",", ":"), sort_keys=True)
+    layout, size = _layout(tuple(described), tuple(sorted(tables)))
+    written = json.dumps(about, separators=(",", ":"), sort_keys=True)
+    header = f'{{"about":{written},"tables":{layout}}}'
     header += " " * (-len(header) % 8)
     if (size := size + len(header)) > MAX_FRAME_BYTES:
         raise _too_large(LedgerError, "header")
     return _seal(kind, size, header.encode(), columns)
 
 
+@lru_cache(maxsize=1_024)
+def _layout(described: tuple[_Described, ...], tables: tuple[str, ...]) -> tuple[str, int]:
+    """The header's part about the columns, and their bytes with the prefix; most frames look like others."""
+    layout: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {name: {} for name in tables}
+    size = _PREFIX.size
+    for table_name, name, of, shape in described:
+        field = f"{table_name}.{name}"
+        dtype = _storable(of)
+        if dtype is None:
+            raise _not_storable(field)
+        layout[table_name][name] = (dtype.str, shape)
+        length = _column_bytes(shape, dtype)
+        if length is None or (size := size + length + -length % 8) > MAX_FRAME_BYTES:
+            raise _too_large(LedgerError, field)
+    return json.dumps(layout, separators=(",", ":"), sort_keys=True), size
+
+
 def _seal(kind: int, size: int, header: bytes, columns: list[Column]) -> bytes:
     parts: list[Any] = [header]
     for column in columns:
-        # np.ascontiguousarray would give a scalar array a dimension.
-        flat = np.asarray(column, dtype=column.dtype.newbyteorder("<"), order="C")
+        flat = column
+        if not (column.flags.c_contiguous and column.dtype.str[0] in "<|"):
+            # np.ascontiguousarray would give a scalar array a dimension.
+            flat = np.asarray(column, dtype=column.dtype.newbyteorder("<"), order="C")
         parts.append(flat)
         if padding := -flat.nbytes % 8:
             parts.append(bytes(padding))
+    content = b"".join(parts)
     prefix = _PREFIX.pack(_MAGIC, FORMAT_VERSION, kind, size, len(header), 0)
-    checksum = zlib.crc32(prefix[:_CHECKED_PREFIX_BYTES])
-    for part in parts:
-        checksum = zlib.crc32(part, checksum)
-    prefix = _PREFIX.pack(_MAGIC, FORMAT_VERSION, kind, size, len(header), checksum)
-    return b"".join([prefix, *parts])
+    checksum = zlib.crc32(content, zlib.crc32(prefix[:_CHECKED_PREFIX_BYTES]))
+    return _PREFIX.pack(_MAGIC, FORMAT_VERSION, kind, size, len(header), checksum) + content
 
 
 def _decode(kind: int, data: bytes) -> _Parts:
@@ -273,6 +283,14 @@ def _dtype_named(name: str) -> np.dtype[Any] | None:
 
 def _is_dict(value: Any, keys: set[str] | None = None) -> bool:
     return isinstance(value, dict) and (keys is None or set(value) == keys)
+
+
+def _not_storable(field: str) -> LedgerError:
+    return LedgerError(
+        "only arrays of bools, integers, floats and fixed bytes can be stored",
+        field=field,
+        fix="make texts 'S<k>' or keys, and times int64 microseconds",
+    )
 
 
 def _too_large(kind: type[LedgerError], field: str) -> LedgerError:

@@ -103,6 +103,8 @@ def _in_key_order(parts: Sequence[tuple[NDArray[Any], ...]]) -> list[NDArray[Any
 
     In key order neighbours share the pages of an index; and of equal keys the first comes first.
     """
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    if len(parts) == 1:
+        return list(parts[0])  # the empty one
+    columns = [np.concatenate(column) for column in zip(*parts[1:], strict=True)]
     order = np.lexsort((columns[-1], columns[0].view(np.int64)))
     return [column[order] for column in columns]

@@ -62,6 +62,8 @@ def store_transactions(
     connection: sqlite3.Connection, places: TransactionPlaces, reusable_before_seq: int
 ) -> None:
     """Add transactions; raise LedgerError if one is there that may not come again."""
+    if not len(places.key):
+        return
     limit = [reusable_before_seq] * len(places.key)
     before = connection.total_changes
     connection.executemany(_STORE_TRANSACTION, zip(*_columns(*places), limit, strict=True))
@@ -73,12 +75,16 @@ def store_labels(
     connection: sqlite3.Connection, places: LabelPlaces, reusable_before_seq: int
 ) -> None:
     """Add labels; one that is there stays at its first place, unless it may come again."""
+    if not len(places.key):
+        return
     limit = [reusable_before_seq] * len(places.key)
     connection.executemany(_STORE_LABEL, zip(*_columns(*places), limit, strict=True))
 
 
 def store_publications(connection: sqlite3.Connection, places: PublicationPlaces) -> None:
     """Add published weights; a version that is there stays at its first place."""
+    if not len(places.seq):
+        return
     rows = zip(*_columns(*places), strict=True)
     connection.executemany("INSERT OR IGNORE INTO publication_index VALUES (?, ?)", rows)
 

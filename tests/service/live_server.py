@@ -20,7 +20,7 @@ from serving.http_limits import HttpLimits
 from serving.http_protocol import http_protocol
 from serving.listener import uvicorn_config
 from serving.problems import Problem, send_problem
-from serving.request_body import BODY_IS_COMPLETE, BodyBudget, read_body
+from serving.request_body import WHOLE_BODY, BodyBudget, read_body
 
 GUARD_S = 20.0
 MAX_BODY_BYTES = 10_000
@@ -69,7 +69,7 @@ class Application:
                 await read_body(scope, receive, MAX_BODY_BYTES, self.body_timeout_s)
                 text = b"\n".join(b": ".join(header) for header in scope["headers"])
             elif path == "/mark":
-                text = b"complete" if BODY_IS_COMPLETE in scope else b"incomplete"
+                text = b"complete" if WHOLE_BODY in scope else b"incomplete"
             elif path == "/wait":
                 await self._go.wait()
                 text = b"waited"
