@@ -1,6 +1,6 @@
 """Answers whose head is known beforehand, written in one piece.
 
-ASGI hands over an answer in two messages, and uvicorn checks each header of each answer by regular expressions,
+ASGI hands over an answer in two messages, and uvicorn checks each header of each by regular expressions,
 though those of a decision are always the same. Where a server puts `ANSWER_AT_ONCE` into the scope,
 `send_answer` gives it the whole answer; elsewhere (another server, a test) it sends the two messages.
 """
