@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from serving.security_headers import API_HEADERS
+from serving.security_headers import API_HEADERS, Headers
 
 ANSWER_AT_ONCE: Final = "fraud_system.answer_at_once"
 _Headers = list[tuple[bytes, bytes]]
@@ -58,12 +58,13 @@ async def send_answer(
     status: int,
     media_type: bytes,
     body: bytes,
+    security: Headers = API_HEADERS,
 ) -> None:
-    """Answer an ASGI request with the headers of the API."""
-    at_once = scope.get(ANSWER_AT_ONCE)
+    """Answer an ASGI request with the headers of the API, or with others."""
+    at_once = scope.get(ANSWER_AT_ONCE) if security is API_HEADERS else None
     if at_once is not None and at_once(scope, status, media_type, body):
         return
     length = b"%d" % len(body)
-    headers = [(b"content-type", media_type), *API_HEADERS, (b"content-length", length)]
+    headers = [(b"content-type", media_type), *security, (b"content-length", length)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -22,7 +22,9 @@ from serving.dashboard.endpoints import Dashboard
 from serving.endpoints import ARROW, JSON, Answer, Endpoint, Entrance, Handlers
 from serving.openapi import OpenApi
 from serving.problems import Problem, problem_of
-from serving.security_headers import API_HEADERS
+from serving.report_endpoints import ReportHandlers
+from serving.reports import FIGURES, PAGE
+from serving.security_headers import API_HEADERS, REPORT_HEADERS, Headers
 from serving.service import Service
 from serving.state import metrics_text
 from serving.workers.supervisor import Supervisor
@@ -110,6 +112,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _routes(service: Service, work: Handlers, entrance: Entrance) -> list[Route]:
     limits = service.configuration
+    reports = ReportHandlers(service.reports)
 
     def route(
         path: str,
@@ -118,9 +121,10 @@ def _routes(service: Service, work: Handlers, entrance: Entrance) -> list[Route]
         max_body_bytes: int = 0,
         method: str = "",
         media: tuple[bytes, ...] = (JSON,),
+        security: Headers = API_HEADERS,
     ) -> Route:
         name = handle.__name__
-        endpoint = Endpoint(service, handle, entrance, scope, name, max_body_bytes, media)
+        endpoint = Endpoint(service, handle, entrance, scope, name, max_body_bytes, media, security)
         return Route(path, endpoint, methods=[method or ("POST" if max_body_bytes else "GET")])
 
     async def metrics(scope: Any, body: bytes) -> Answer:
@@ -145,6 +149,11 @@ def _routes(service: Service, work: Handlers, entrance: Entrance) -> list[Route]
         route("/v1/model", work.model, "read"),
         route("/v1/admin/mode", work.mode, "admin", limits.max_body_bytes),
         route("/v1/admin/champion", work.champion, "admin", method="POST"),
+        route("/v1/admin/drift-report", reports.drift_report, "admin", limits.max_body_bytes),
+        route("/v1/reports", reports.reports, "read"),
+        route("/v1/reports/{id}", reports.report, "read"),
+        route(f"/reports/{{id}}/{PAGE}", reports.report_page, "read", security=REPORT_HEADERS),
+        route(f"/reports/{{id}}/{FIGURES}", reports.report_figures, "read"),
         route("/metrics", metrics, "read"),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),

@@ -124,6 +124,10 @@ class Configuration(BaseSettings):
         description="a learner that is so far behind is shown as stale",
     )
 
+    report_timeout_s: Seconds = Field(
+        600.0, description="a drift report that takes longer is given up"
+    )
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)

@@ -25,7 +25,7 @@ from serving.configuration import Configuration
 from serving.problems import Problem, problem_of, send_problem
 from serving.rate import RateLimit
 from serving.request_body import BodyBudget, read_body
-from serving.security_headers import API_HEADERS
+from serving.security_headers import API_HEADERS, Headers
 from serving.service import Service
 from serving.state import model_state
 from serving.system import read_champion
@@ -87,6 +87,7 @@ class Endpoint:
         scope: what the key must allow.
         max_body_bytes: 0 where no body belongs.
         media: of the body.
+        security: headers of its answers; refusals have those of the API.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Endpoint:
         name: str,
         max_body_bytes: int = 0,
         media: tuple[bytes, ...] = (JSON,),
+        security: Headers = API_HEADERS,
     ) -> None:
         self._service = service
         self._handle = handle
@@ -106,6 +108,7 @@ class Endpoint:
         self._max_body_bytes = max_body_bytes
         self._media = media
         self._entrance = entrance
+        self._security = security
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -129,7 +132,7 @@ class Endpoint:
             await send_problem(send, problem, *API_HEADERS)
             return
         counted[self._name, status] += 1
-        await send_answer(scope, send, status, media, answer)
+        await send_answer(scope, send, status, media, answer, self._security)
 
     def _check_media(self, scope: Scope) -> None:
         """Refuse what is not said to be JSON: a page of another site may send that without asking first."""

@@ -14,6 +14,7 @@ from fraud_system.schema import Schema
 from serving.columns import time_of
 from serving.openapi_schemas import schemas_of
 from serving.openapi_words import DESCRIPTION, ID_USED, STATUSES
+from serving.reports import FIGURES, PAGE
 
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 _ANY_REQUEST = (400, 403, 408, 414, 421, 431, 503)  # may be answered so, whatever it asks for
@@ -166,6 +167,7 @@ def _paths(schema: Schema, id_schema: dict[str, Any]) -> dict[str, Any]:
                 },
             )
         },
+        **_report_paths(),
         "/metrics": {
             "get": _operation(
                 "metrics", "For Prometheus", "read", {"text/plain": {"schema": {"type": "string"}}}
@@ -177,6 +179,52 @@ def _paths(schema: Schema, id_schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _report_paths() -> dict[str, Any]:
+    """Of drift reports."""
+    number = {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"}
+    of_id = [{"name": "id", "in": "path", "required": True, "schema": number, "example": "1"}]
+    unknown = {404: "no such report is kept"}
+
+    def file(name: str, summary: str, media: str, kind: str) -> dict[str, Any]:
+        content = {media: {"schema": {"type": kind}}}
+        asked = _operation(name, summary, "read", content, refusals=unknown)
+        return {"parameters": of_id, "get": asked}
+
+    return {
+        "/v1/admin/drift-report": {
+            "post": _operation(
+                "drift_report",
+                "Begin to compare two stretches of time, by Evidently, in a process of its own",
+                "admin",
+                {JSON: {"schema": _schema("ReportState")}},
+                body={JSON: {"schema": _schema("DriftReportAsked")}},
+                refusals={409: "a report is being made already"},
+                success=202,
+            )
+        },
+        "/v1/reports": {
+            "get": _operation(
+                "reports",
+                "The drift reports that are kept",
+                "read",
+                {JSON: {"schema": _schema("ReportStates")}},
+            )
+        },
+        "/v1/reports/{id}": {
+            "parameters": of_id,
+            "get": _operation(
+                "report",
+                "What became of a drift report",
+                "read",
+                {JSON: {"schema": _schema("ReportState")}},
+                refusals=unknown,
+            ),
+        },
+        f"/reports/{{id}}/{PAGE}": file("report_page", "A drift report", "text/html", "string"),
+        f"/reports/{{id}}/{FIGURES}": file("report_figures", "Its figures", JSON, "object"),
+    }
+
+
 def _operation(
     name: str,
     summary: str,
@@ -184,11 +232,13 @@ def _operation(
     answer: dict[str, Any],
     body: dict[str, Any] | None = None,
     refusals: dict[int, str] | None = None,
+    success: int = 200,
 ) -> dict[str, Any]:
     statuses = {*_ANY_REQUEST, *_WITH_KEY, *(_WITH_BODY if body else ())}
     responses: dict[int, Any] = {s: _ref("responses", _name(s)) for s in statuses}
     responses |= {status: _refused(status, words) for status, words in (refusals or {}).items()}
-    responses[200] = {"description": "done, and durable" if body else "as asked", "content": answer}
+    done = "begun" if success == 202 else "done, and durable" if body else "as asked"
+    responses[success] = {"description": done, "content": answer}
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": summary,

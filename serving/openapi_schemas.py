@@ -10,6 +10,7 @@ import msgspec
 
 from fraud_system.schema import Schema
 from serving.problems import ProblemDocument
+from serving.reports import DriftReportAsked, ReportStates
 from serving.wire import (
     ChampionLoaded,
     Decision,
@@ -40,6 +41,8 @@ def schemas_of(schema: Schema) -> dict[str, Any]:
         ModeChanged,
         ChampionLoaded,
         RowProblem,
+        DriftReportAsked,
+        ReportStates,
         ProblemDocument,
     ]
     ref_template = "#/components/schemas/{name}"

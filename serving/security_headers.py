@@ -46,3 +46,25 @@ ASSET_HEADERS: Final[Headers] = (
     *_EVERYWHERE,
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+
+# A report holds scripts and styles of somebody else's tool, which the headers above would not let run. So it
+# is a document without an origin: its scripts can neither ask this service nor read what a browser keeps.
+_OF_REPORTS: Final = (
+    "sandbox allow-scripts",
+    "default-src 'none'",
+    "script-src 'unsafe-inline'",
+    "style-src 'unsafe-inline'",
+    "img-src data: blob:",
+    "font-src data:",
+    "form-action 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+)
+REPORT_HEADERS: Final[Headers] = (
+    (b"cache-control", b"no-store"),
+    *_EVERYWHERE,
+    (b"content-security-policy", "; ".join(_OF_REPORTS).encode()),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)

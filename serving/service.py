@@ -30,6 +30,7 @@ from serving.configuration import Configuration
 from serving.engine_task import EngineTask
 from serving.problems import Problem
 from serving.records import Records
+from serving.reports import Reports
 from serving.system import System, prepare
 from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
@@ -69,6 +70,7 @@ class Service:
             configuration.ledger_file, configuration.schema_file, configuration.start_from_run
         )
         self.columns = TransactionColumns(self.system.schema)
+        self.reports = Reports(self.system.ledger_file, configuration.report_timeout_s)
         self.failed: BaseException | None = None
         self.view: MonitorView | None = None
         self.when_failed: Callable[[], None] = lambda: None
@@ -134,6 +136,7 @@ class Service:
         """Answer what was accepted, then give everything back."""
         for job in self._jobs[1:]:
             job.cancel()
+        await self.reports.stop()
         if self._supervisor:
             await self._supervisor.stop()
         if self._task:

@@ -133,6 +133,7 @@ def guarded_service(folder: Path) -> Iterator[Guarded]:
         max_batch_body_bytes=1 << 20,
         header_timeout_s=1,
         body_timeout_s=1,
+        report_timeout_s=0.1,  # of those that schemathesis asks for none shall take the cores
     ) as running:
         running.wait_until_ready()
         yield Guarded(running, keys)
