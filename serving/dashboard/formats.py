@@ -101,24 +101,25 @@ def iso(time_us: int) -> str:
 def moment(time_us: int | datetime) -> Markup:
     """A time with its machine-readable form; always UTC.
 
-    >>> print(moment(1_700_000_000_000_000).replace("\\u00a0", " "))
-    <time datetime="2023-11-14T22:13:20Z">2023-11-14 22:13:20</time>
+    >>> print(moment(1_700_000_000_000_000))
+    <time datetime="2023-11-14T22:13:20Z"><span>2023-11-14</span> <span>22:13:20</span></time>
     """
     if isinstance(time_us, datetime):
         time_us = int(time_us.timestamp() * SECOND_US)
     text = iso(time_us)
-    shown = text[:-1].replace("T", _NO_BREAK)
-    return Markup('<time datetime="{}">{}</time>').format(text, shown)
+    date, clock = text[:-1].split("T")
+    shown = '<time datetime="{}"><span>{}</span> <span>{}</span></time>'
+    return Markup(shown).format(text, date, clock)
 
 
 def day(time_us: int) -> Markup:
     """A day.
 
     >>> print(day(1_700_000_000_000_000))
-    <time datetime="2023-11-14">2023-11-14</time>
+    <time datetime="2023-11-14"><span>2023-11-14</span></time>
     """
     text = iso(time_us)[:10]
-    return Markup('<time datetime="{}">{}</time>').format(text, text)
+    return Markup('<time datetime="{}"><span>{}</span></time>').format(text, text)
 
 
 def interval(low: float | None, high: float | None, decimals: int = 2, times: float = 1.0) -> str:

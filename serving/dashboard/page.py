@@ -22,7 +22,7 @@ ASSETS = {
     "live.js": b"text/javascript; charset=utf-8",
     "icon.svg": b"image/svg+xml",
 }
-OF_SCORER = ("health", "traffic", "pipeline")
+OF_SCORER = ("banner", "health", "traffic", "pipeline")
 OF_MONITORS = ("findings", "calibration", "rates", "labels", "drift", "timeline")
 FILTERS = (
     "whole",
