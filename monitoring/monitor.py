@@ -1,6 +1,6 @@
 r"""The third fold: it reads the ledger's frames and says what has changed.
 
-    frame --> sanity, shift                           (every transaction, every publication)
+    frame --> sanity, staleness, shift                (every transaction, every publication)
           \-> cohorts --> one `Stretch` at a time --> label feed and delay, calibration, fraud rate,
                                                       performance, expectation, staleness
 
@@ -27,10 +27,12 @@ from monitoring.findings import Finding, Level
 from monitoring.fraud_rate import FraudRate
 from monitoring.label_delay import LabelDelay
 from monitoring.label_feed import LabelFeed
+from monitoring.latency import Latency, LatencySummary
 from monitoring.performance import Performance
-from monitoring.sanity import LatencySummary, Sanity
+from monitoring.sanity import Sanity
 from monitoring.settings import MonitorSettings
 from monitoring.shift import Shift
+from monitoring.staleness import Staleness
 from monitoring.stretch import Stretch
 
 STATE_VERSION = 1
@@ -62,7 +64,9 @@ class Monitor:
         entities, held = len(system.features.entities), settings.cohorts_held
         self.cohorts = Cohorts(settings.cohorts, system.labels, entities, settings.dispersion)
         cohort_us = self.cohorts.cohort_us
-        self.sanity = Sanity(settings.sanity, system.publish_every_labels)
+        self.sanity = Sanity(settings.sanity)
+        self.staleness = Staleness(settings.staleness, system.publish_every_labels)
+        self.latency = Latency(settings.latency)
         self.shift = Shift(settings.shift, system.features.names)
         self.label_feed = LabelFeed(settings.label_feed, held, cohort_us)
         self.label_delay = LabelDelay(settings.label_delay)
@@ -79,7 +83,7 @@ class Monitor:
         Raises:
             ArtefactError: a label is about a transaction that was not read, or not in its place.
         """
-        findings = self.sanity.fold(frame)
+        findings = self.sanity.fold(frame) + self.staleness.fold(frame)
         tables = [frame.tables[name] for name in CLOCKS if name in frame.tables]
         if tables:
             now_us = max(int(table["known_time_us"][-1]) for table in tables)
@@ -93,7 +97,7 @@ class Monitor:
 
     def fold_latency(self, summary: LatencySummary) -> list[Finding]:
         """Take what the service measured of its own answers."""
-        return self._noted(self.sanity.fold_latency(summary))
+        return self._noted(self.latency.fold(summary))
 
     @property
     def current(self) -> list[Finding]:
@@ -108,7 +112,7 @@ class Monitor:
         if self._labels_are_missing():
             of_reports = [_excused(each) for each in of_reports]
         others = self.performance.fold(stretch) + self.expectation.fold(stretch)
-        return of_feed + of_reports + others + self.sanity.fold_stretch(stretch)
+        return of_feed + of_reports + others + self.staleness.fold_stretch(stretch)
 
     def _labels_are_missing(self) -> bool:
         return max(self.label_delay.level, self.label_feed.silence) != Level.OK
@@ -125,6 +129,8 @@ class Monitor:
     def _parts(self) -> dict[str, Part]:
         return {
             "sanity": self.sanity,
+            "staleness": self.staleness,
+            "latency": self.latency,
             "shift": self.shift,
             "cohorts": self.cohorts,
             "label_feed": self.label_feed,

@@ -10,9 +10,11 @@ from monitoring.expectation import ExpectationSettings
 from monitoring.fraud_rate import FraudRateSettings
 from monitoring.label_delay import LabelDelaySettings
 from monitoring.label_feed import LabelFeedSettings
+from monitoring.latency import LatencySettings
 from monitoring.performance import PerformanceSettings
 from monitoring.sanity import SanitySettings
 from monitoring.shift import ShiftSettings
+from monitoring.staleness import StalenessSettings
 from monitoring.stretch import CohortSettings
 
 WEEK_S = 7 * 86_400
@@ -42,6 +44,8 @@ class MonitorSettings:
     performance: PerformanceSettings = field(default_factory=PerformanceSettings)
     expectation: ExpectationSettings = field(default_factory=ExpectationSettings)
     sanity: SanitySettings = field(default_factory=SanitySettings)
+    staleness: StalenessSettings = field(default_factory=StalenessSettings)
+    latency: LatencySettings = field(default_factory=LatencySettings)
     cohorts_held: int = 128
 
     def __post_init__(self) -> None:
