@@ -19,7 +19,8 @@ from starlette.types import Receive, Scope, Send
 from serving.api_keys import ApiKeys, Door, Everyone
 from serving.configuration import Configuration
 from serving.dashboard.endpoints import Dashboard
-from serving.endpoints import ARROW, JSON, Answer, Endpoint, Entrance, Handlers
+from serving.dashboard.sessions import Sessions, cookie_of
+from serving.endpoints import ARROW, JSON, Answer, Endpoint, Entrance, Handle, Handlers
 from serving.openapi import OpenApi
 from serving.problems import Problem, problem_of
 from serving.report_endpoints import ReportHandlers
@@ -76,7 +77,8 @@ def make_app(
     door: Door = Everyone() if keys is None else ApiKeys(keys)
     work, entrance = Handlers(service), Entrance(configuration, door)
     dashboard = Dashboard(service, work, door, entrance)
-    routes = _routes(service, work, entrance) + dashboard.routes()
+    reports = _report_routes(service, entrance, dashboard.sessions)
+    routes = _routes(service, work, entrance) + reports + dashboard.routes()
     app = FastAPI(
         title="Fraud scorer",
         routes=list(routes),
@@ -112,7 +114,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _routes(service: Service, work: Handlers, entrance: Entrance) -> list[Route]:
     limits = service.configuration
-    reports = ReportHandlers(service.reports)
 
     def route(
         path: str,
@@ -121,10 +122,9 @@ def _routes(service: Service, work: Handlers, entrance: Entrance) -> list[Route]
         max_body_bytes: int = 0,
         method: str = "",
         media: tuple[bytes, ...] = (JSON,),
-        security: Headers = API_HEADERS,
     ) -> Route:
         name = handle.__name__
-        endpoint = Endpoint(service, handle, entrance, scope, name, max_body_bytes, media, security)
+        endpoint = Endpoint(service, handle, entrance, scope, name, max_body_bytes, media)
         return Route(path, endpoint, methods=[method or ("POST" if max_body_bytes else "GET")])
 
     async def metrics(scope: Any, body: bytes) -> Answer:
@@ -149,15 +149,37 @@ def _routes(service: Service, work: Handlers, entrance: Entrance) -> list[Route]
         route("/v1/model", work.model, "read"),
         route("/v1/admin/mode", work.mode, "admin", limits.max_body_bytes),
         route("/v1/admin/champion", work.champion, "admin", method="POST"),
-        route("/v1/admin/drift-report", reports.drift_report, "admin", limits.max_body_bytes),
-        route("/v1/reports", reports.reports, "read"),
-        route("/v1/reports/{id}", reports.report, "read"),
-        route(f"/reports/{{id}}/{PAGE}", reports.report_page, "read", security=REPORT_HEADERS),
-        route(f"/reports/{{id}}/{FIGURES}", reports.report_figures, "read"),
         route("/metrics", metrics, "read"),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
         Route("/openapi.json", openapi),
+    ]
+
+
+def _report_routes(service: Service, entrance: Entrance, sessions: Sessions) -> list[Route]:
+    """Of drift reports; who is signed in to the page may read them, too."""
+    work = ReportHandlers(service.reports)
+
+    def read(path: str, handle: Handle, security: Headers = API_HEADERS) -> Route:
+        endpoint = Endpoint(
+            service,
+            handle,
+            entrance,
+            "read",
+            handle.__name__,
+            security=security,
+            opens=lambda headers: sessions.is_open(cookie_of(headers)),
+        )
+        return Route(path, endpoint, methods=["GET"])
+
+    name, most_bytes = work.drift_report.__name__, service.configuration.max_body_bytes
+    begin = Endpoint(service, work.drift_report, entrance, "admin", name, most_bytes)
+    return [
+        Route("/v1/admin/drift-report", begin, methods=["POST"]),
+        read("/v1/reports", work.reports),
+        read("/v1/reports/{id}", work.report),
+        read(f"/reports/{{id}}/{PAGE}", work.report_page, REPORT_HEADERS),
+        read(f"/reports/{{id}}/{FIGURES}", work.report_figures),
     ]
 
 

@@ -12,6 +12,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, ValidationError, model_validator
@@ -124,6 +125,14 @@ class Configuration(BaseSettings):
         description="a learner that is so far behind is shown as stale",
     )
 
+    webhook_url: str | None = Field(
+        None,
+        repr=False,
+        description="alerts are posted there, signed: https, or http on this machine",
+    )
+    webhook_secret_file: Path | None = Field(
+        None, description="file of the secret, of at least 16 bytes, that alerts are signed with"
+    )
     report_timeout_s: Seconds = Field(
         600.0, description="a drift report that takes longer is given up"
     )
@@ -155,6 +164,14 @@ class Configuration(BaseSettings):
                 field=f"{PREFIX}HOST",
                 fix=f"use 127.0.0.1, or give {PREFIX}API_KEYS_FILE",
             )
+        if self.webhook_url is not None:
+            check_webhook(self.webhook_url)
+        if (self.webhook_url is None) != (self.webhook_secret_file is None):
+            raise ConfigError(
+                "address and secret of alerts belong together",
+                field=f"{PREFIX}WEBHOOK_URL",
+                fix=f"give {PREFIX}WEBHOOK_SECRET_FILE too, or neither",
+            )
         if self.max_waiting_rows < self.max_batch_rows:
             raise ConfigError(
                 f"a batch of {PREFIX}MAX_BATCH_ROWS={self.max_batch_rows} could never wait",
@@ -174,6 +191,33 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def check_webhook(url: str) -> None:
+    """Refuse an address that alerts could be read at on their way; it is not repeated, as it may be secret.
+
+    Raises:
+        ConfigError: it is neither https nor http on this machine, or holds a password or a fragment.
+
+    >>> check_webhook("https://example.org/hooks/1"), check_webhook("http://127.0.0.1:9000/")
+    (None, None)
+    >>> check_webhook("http://example.org/")
+    Traceback (most recent call last):
+    fraud_system.errors.ConfigError: FRAUD_WEBHOOK_URL: is neither https nor http on this machine (fix: give
+     https://HOST/PATH)
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    problem = "is neither https nor http on this machine"
+    if is_safe and host:
+        if parts.username is None and parts.password is None and not parts.fragment:
+            return
+        problem = "holds a name, a password or a fragment"
+    raise ConfigError(problem, field=f"{PREFIX}WEBHOOK_URL", fix="give https://HOST/PATH")
 
 
 def table_of_variables() -> str:
@@ -203,7 +247,7 @@ def _kind(field: FieldInfo) -> str:
         return "path"
     if field.annotation is bool:
         return "true or false"
-    if field.annotation is str:
+    if str in (field.annotation, *choices):
         return "text"
     if field.annotation in (int, float):
         return _number(field)

@@ -88,6 +88,7 @@ class Endpoint:
         max_body_bytes: 0 where no body belongs.
         media: of the body.
         security: headers of its answers; refusals have those of the API.
+        opens: whether a request may pass without a key, by its headers: a browser's session.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Endpoint:
         max_body_bytes: int = 0,
         media: tuple[bytes, ...] = (JSON,),
         security: Headers = API_HEADERS,
+        opens: Callable[[dict[bytes, bytes]], bool] | None = None,
     ) -> None:
         self._service = service
         self._handle = handle
@@ -109,13 +111,15 @@ class Endpoint:
         self._media = media
         self._entrance = entrance
         self._security = security
+        self._opens = opens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         counted = self._service.telemetry.answers
         try:
             headers = dict(scope["headers"])
-            self._entrance.let_in(headers.get(b"authorization"), self._scope)
+            if self._opens is None or not self._opens(headers):
+                self._entrance.let_in(headers.get(b"authorization"), self._scope)
             body = b""
             if self._max_body_bytes:
                 if headers.get(b"content-type") != JSON:

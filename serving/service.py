@@ -23,6 +23,8 @@ from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
 from monitoring.view import MonitorView
+from serving.alerts.alerts import Alerts
+from serving.alerts.secret import read_secret
 from serving.answers import Answers
 from serving.clocks import TrafficClock, WallClock
 from serving.columns import TransactionColumns
@@ -31,6 +33,7 @@ from serving.engine_task import EngineTask
 from serving.problems import Problem
 from serving.records import Records
 from serving.reports import Reports
+from serving.state import troubles
 from serving.system import System, prepare
 from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
@@ -73,6 +76,9 @@ class Service:
         self.reports = Reports(self.system.ledger_file, configuration.report_timeout_s)
         self.failed: BaseException | None = None
         self.view: MonitorView | None = None
+        self.alerts: Alerts | None = None
+        secret = configuration.webhook_secret_file
+        self._secret = b"" if secret is None else read_secret(secret)
         self.when_failed: Callable[[], None] = lambda: None
         self.stopping: Callable[[], bool] = lambda: False  # so that endless answers can end
         self._observe, self._supervised = observe, supervised
@@ -137,6 +143,8 @@ class Service:
         for job in self._jobs[1:]:
             job.cancel()
         await self.reports.stop()
+        if self.alerts is not None:
+            await self.alerts.stop()
         if self._supervisor:
             await self._supervisor.stop()
         if self._task:
@@ -158,6 +166,15 @@ class Service:
         reader = self._reader = SqliteLedger(self.system.ledger_file, read_only=True)
         if self.configuration.clock == "traffic":
             self.clock = TrafficClock(engine.known_time_us)
+        if self.configuration.webhook_url is not None:
+            self.alerts = Alerts(
+                self.configuration.webhook_url,
+                self._secret,
+                self.system.ledger_file,
+                engine.last_seq,
+                self.telemetry.alerts,
+            )
+            await self.alerts.start()
         answers = Answers(settings)
         bounds = Bounds(
             waiting_rows=self.configuration.max_waiting_rows,
@@ -212,6 +229,8 @@ class Service:
             await self._propose_switch(message)
         elif isinstance(message, MonitorSees):
             self.view = message.view
+            if self.alerts is not None:
+                self.alerts.see(message.view)
         elif isinstance(message, WeightsProposed):
             publication = message.publication
             if publication.version <= self.task.engine.weights_version:
@@ -254,6 +273,8 @@ class Service:
             idle_s = perf_counter() - task.last_commit_s
             if idle_s > TICK_EVERY_S and task.broken is None and not self.clock.moved_by_traffic:
                 task.waiting.tick()
+            if self.alerts is not None:
+                self.alerts.look(troubles(self))
 
 
 def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:

@@ -70,6 +70,22 @@ def metrics_text(service: "Service") -> bytes:
     return generate_latest(registry)
 
 
+def troubles(service: "Service") -> dict[str, str]:
+    """What an operator should hear of at once and the monitors do not see; in words, by name."""
+    found = {}
+    broken = service.task.broken
+    if broken is not None:
+        found["ledger_unwritable"] = f"nothing is answered: {type(broken).__name__}"
+    state = model_state(service)
+    for name, words in (
+        ("learner", "it is dead or silent, weights grow old"),
+        ("monitor", "it is dead or silent, nobody watches the model"),
+    ):
+        if _stale(state.workers.get(name), service.configuration.stale_after_s):
+            found[f"{name}_stale"] = words
+    return found
+
+
 def _stale(learner: WorkerState | None, stale_after_s: float) -> bool:
     if learner is None or not learner.alive:
         return True
@@ -105,6 +121,7 @@ class _Collector:
             ("refused_transactions", "transactions refused", "reason", telemetry.refused),
             ("labels", "reports taken", "outcome", telemetry.labels),
             ("failures", "errors that an operator should look at", "error", telemetry.failures),
+            ("alerts", "to the webhook", "outcome", telemetry.alerts),
         ):
             family = CounterMetricFamily(f"fraud_{name}", words, labels=[label])
             for value, count in sorted(counts.items()):
@@ -126,6 +143,17 @@ class _Collector:
         )
         yield _histogram("commit_seconds", "durable commits", telemetry.commits)
 
+    def _watched(self) -> Iterator[Metric]:
+        """What the monitors say, and what of it is on its way."""
+        view, alerts = self._service.view, self._service.alerts
+        family = GaugeMetricFamily("fraud_findings", "of the monitors, now", labels=["level"])
+        for level in ("warning", "alarm"):
+            found = 0 if view is None else sum(each.level == level for each in view.findings)
+            family.add_metric([level], found)
+        yield family
+        waiting = 0 if alerts is None else alerts.waiting
+        yield _gauge("alerts_waiting", "for delivery", waiting)
+
     def _read(self, state: ModelState) -> Iterator[Metric]:
         yield _gauge("heuristic_answers", "1 while plan B answers", float(state.mode != "model"))
         yield _gauge("weights_version", "of the weights in force", state.weights_version)
@@ -133,6 +161,9 @@ class _Collector:
         yield _gauge("ledger_last_seq", "of the newest event", state.last_seq)
         yield _gauge("engine_memory_bytes", "of the engine's state", state.memory_bytes)
         yield _gauge("waiting_rows", "rows being answered", self._service.task.waiting.rows)
+        bound = self._service.configuration.max_waiting_rows
+        yield _gauge("waiting_rows_bound", "beyond, requests are refused", bound)
+        yield from self._watched()
         yield _gauge("learner_stale", "1 when weights may be old", float(state.learner_stale))
         silence = math.inf if state.label_silence_s is None else state.label_silence_s
         yield _gauge("label_silence_seconds", "since the last report", silence)

@@ -67,6 +67,7 @@ class Telemetry:
         self.labels: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.answers: Counter[tuple[str, int]] = Counter()  # (route, status)
+        self.alerts: Counter[str] = Counter()  # see `alerts.delivery`
         self.repeated = 0
         self.commits = Histogram()
         self.latency = Histogram()

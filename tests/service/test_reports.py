@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from guarded import Guarded
 from running import Running
 
 from serving.problems import Problem
@@ -181,3 +182,18 @@ def test_the_scorer_does_not_import_what_costs_seconds() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_session_of_the_page_may_read_reports_but_begin_none(guarded: Guarded) -> None:
+    client, key = guarded.running.client, guarded.keys["read"]
+    paths = ("/v1/reports", "/v1/reports/9", "/reports/9/drift.html")
+    assert [client.get(path).status_code for path in paths] == [401, 401, 401]
+    form = {"key": key}
+    origin = {"origin": guarded.running.url}
+    signed_in = client.post("/sign-in", data=form, headers=origin)
+    cookie = {"cookie": signed_in.headers["set-cookie"].partition(";")[0]}
+    assert [client.get(path, headers=cookie).status_code for path in paths] == [200, 404, 404]
+    assert client.post("/v1/admin/drift-report", json={}, headers=cookie).status_code == 401
+    reader = guarded.headers("read")
+    assert client.post("/v1/admin/drift-report", json={}, headers=reader).status_code == 403
+    client.cookies.clear()
