@@ -39,7 +39,7 @@ def main() -> None:
     """Measure, print a table, write `results/bench-serve.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=20_000, help="of each contender in a round")
+    parser.add_argument("--requests", type=int, default=10_000, help="of each contender in a round")
     parser.add_argument("--minutes", type=float, default=10.0, help="of load, for memory; 0: none")
     parser.add_argument("--folder", type=Path, default=Path("var"), help="the ledger's disk")
     given = parser.parse_args()
@@ -54,7 +54,7 @@ def main() -> None:
         traffic = Traffic(1, datetime.now(UTC), f"bench-{int(time.time())}")
         served: list[bytes] = []
         rows = _throughput(servers, traffic, given.rounds, given.requests, served)
-        rows += _latency(servers, traffic, given.rounds, given.requests // 4, folder)
+        rows += _latency(servers, traffic, given.rounds, given.requests // 2, folder)
         rows += _batches(servers, traffic, given.rounds)
         if given.minutes:
             rows += soak(ours, traffic, given.minutes, CONNECTIONS)
