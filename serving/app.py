@@ -25,6 +25,7 @@ from serving.openapi import OpenApi
 from serving.problems import Problem, problem_of
 from serving.report_endpoints import ReportHandlers
 from serving.reports import FIGURES, PAGE
+from serving.request_body import close_if_unread
 from serving.security_headers import API_HEADERS, REPORT_HEADERS, Headers
 from serving.service import Service
 from serving.state import metrics_text
@@ -210,6 +211,7 @@ async def _not_routed(request: Request, error: Exception) -> Response:
         problem = Problem(
             405, f"{request.method} is not for this path", field=path, fix=f"use {allowed}"
         )
+    close_if_unread(request.scope, problem)
     answer = _refusal(problem)
     if allowed:
         answer.headers["allow"] = allowed

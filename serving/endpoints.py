@@ -24,7 +24,7 @@ from serving.columns import JsonRows, check_ids, time_us
 from serving.configuration import Configuration
 from serving.problems import Problem, problem_of, send_problem
 from serving.rate import RateLimit
-from serving.request_body import BodyBudget, read_body
+from serving.request_body import BodyBudget, close_if_unread, read_body
 from serving.security_headers import API_HEADERS, Headers
 from serving.service import Service
 from serving.state import model_state
@@ -118,12 +118,16 @@ class Endpoint:
         counted = self._service.telemetry.answers
         try:
             headers = dict(scope["headers"])
-            if self._opens is None or not self._opens(headers):
-                self._entrance.let_in(headers.get(b"authorization"), self._scope)
+            try:
+                if self._opens is None or not self._opens(headers):
+                    self._entrance.let_in(headers.get(b"authorization"), self._scope)
+                if self._max_body_bytes and headers.get(b"content-type") != JSON:
+                    self._check_media(scope)
+            except Problem as refused:
+                close_if_unread(scope, refused)
+                raise
             body = b""
             if self._max_body_bytes:
-                if headers.get(b"content-type") != JSON:
-                    self._check_media(scope)
                 body = await self._entrance.body(scope, receive, self._max_body_bytes)
             if b"known-time" in headers:
                 self._service.clock.advance(_moment(headers[b"known-time"]))

@@ -119,6 +119,12 @@ async def _collect(receive: Receive, max_bytes: int, budget: BodyBudget | None) 
             budget.give_back(held)
 
 
+def close_if_unread(scope: Scope, problem: Problem) -> None:
+    """Say that the connection ends after a refusal for which nobody will read the body."""
+    if WHOLE_BODY not in scope:
+        problem.close = True
+
+
 def _too_long(max_bytes: int, close: bool) -> Problem:
     return Problem(
         413,

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from time import monotonic
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.routing import Route
@@ -32,6 +32,7 @@ from serving.dashboard.shown import Asked, Now, now_of
 from serving.dashboard.stream import Pieces, Readers, stream
 from serving.endpoints import Entrance, Handlers
 from serving.problems import Problem, problem_of
+from serving.request_body import close_if_unread
 from serving.security_headers import ASSET_HEADERS, PAGE_HEADERS, Headers
 from serving.service import Service
 
@@ -175,10 +176,13 @@ class Dashboard:
 
     async def live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Server-sent events, for as long as the page is open."""
-        request = Request(scope, receive)
         try:
+            request = Request(scope, receive)
             if not self.may_read(request):
                 raise Problem(401, "sign in first", fix="load / in a browser")
+            if scope["method"] == "HEAD":
+                await _send(send, 200, b"text/event-stream", b"", _HEADERS)
+                return
             reader = self.readers.admit(lambda: self.may_read(request))
         except Problem as problem:
             await self.send_error(send, problem)
@@ -223,10 +227,14 @@ class Dashboard:
         Raises:
             Problem: it comes from elsewhere, or is none.
         """
-        check_origin(request.headers)
-        media = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if media != FORM:
-            raise Problem(415, "this is no form", field="Content-Type", fix="use the page")
+        try:
+            check_origin(request.headers)
+            media = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if media != FORM:
+                raise Problem(415, "this is no form", field="Content-Type", fix="use the page")
+        except Problem as problem:
+            close_if_unread(request.scope, problem)
+            raise
         body = await self._entrance.body(request.scope, request.receive, MAX_FORM_BYTES)
         request.form = fields(body)
 
@@ -316,7 +324,7 @@ def check_origin(headers: dict[bytes, bytes]) -> None:
     if site is not None:
         is_own = site == b"same-origin"
     else:
-        is_own = bool(origin) and urlsplit(origin).netloc == headers.get(b"host")
+        is_own = bool(origin) and origin.partition(b"://")[2] == headers.get(b"host")
     if not is_own:
         raise Problem(
             403,
