@@ -215,7 +215,9 @@ def _problem_of_validation(message: str) -> Problem:
         problem = "e" + problem[1:]
     expected = _EXPECTED.match(problem)
     fix = f"send {expected['expected']}{expected['more'] or ''}" if expected else ""
-    if "RFC3339" in problem or "timezone" in problem:
+    if problem.startswith("Invalid enum value"):
+        problem, fix = f"invalid value{problem[18:]}", "send one that /openapi.json lists"
+    if "RFC3339" in problem or "`time" in problem:
         fix = "send RFC 3339 with an offset, e.g. 2025-01-31T12:00:00Z"
     return Problem(422, problem, field=field, fix=fix or "send what /openapi.json says of it")
 

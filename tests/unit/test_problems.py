@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -17,11 +18,16 @@ from fraud_system.errors import (
 )
 from serving.problems import Problem, ProblemDocument, problem_of, send_problem
 
+RFC_3339 = "send RFC 3339 with an offset, e.g. 2025-01-31T12:00:00Z"
+
 
 class Payment(msgspec.Struct, forbid_unknown_fields=True):
     card: Annotated[str, msgspec.Meta(max_length=8)]
     amount: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     extra: dict[str, float | None] = {}
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    source: Literal["bank", "shop"] = "bank"
+    note: Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f]+\Z")] = "-"
 
 
 def of_json(text: bytes, type: Any = Payment) -> Problem:
@@ -40,6 +46,11 @@ def of_json(text: bytes, type: Any = Payment) -> Problem:
         (b'{"card": "1", "amount": 1e400}', "amount", "send what /openapi.json says of it"),
         (b'{"card": "1", "extra": {"a": "b"}}', "extra[...]", "send number | null"),
         (b'{"card": "1", "kard": 2}', "kard", "leave it out, or correct its name"),
+        (b'{"card": "1", "time": "now"}', "time", RFC_3339),
+        (b'{"card": "1", "time": "2026-01-31T12:00:00"}', "time", RFC_3339),
+        (b'{"card": "1", "time": 5}', "time", RFC_3339),
+        (b'{"card": "1", "source": "us"}', "source", "send one that /openapi.json lists"),
+        (b'{"card": "1", "note": "a\\n"}', "note", "send printable characters"),
         (b'{"card": "1", "": 2}', '""', "leave it out, or correct its name"),
         (b"[]", "body", "send object"),
     ],
