@@ -160,7 +160,7 @@ def _encode(kind: int, about: dict[str, Any], tables: Mapping[str, Mapping[str, 
     return _seal(kind, size, header.encode(), columns)
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=128)  # some 10 KiB each
 def _layout(described: tuple[_Described, ...], tables: tuple[str, ...]) -> tuple[str, int]:
     """The header's part about the columns, and their bytes with the prefix; most frames look like others."""
     layout: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {name: {} for name in tables}
