@@ -12,6 +12,11 @@ from serving.demo_traffic.story import IN_FLIGHT_US, Request, moment
 from serving.demo_traffic.tally import Tally
 from serving.wire import Decision, LabelReceipt, RowProblem
 
+# Learner and monitors may be so far behind before the traffic waits for them.
+PACEMAKERS = ("learner", "monitor")
+MAX_BEHIND_EVENTS = 10_000
+LOOK_EVERY_US = 3_600 * SECOND_US
+LOOK_PAUSE_S = 0.2
 ABOUT_A_ROW: Final = frozenset({409, 422})  # the other rows may be fine, so the run goes on
 
 
@@ -50,6 +55,7 @@ class Replay:
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
         self._failure: BaseException | None = None
+        self._next_look_us = 0
 
     def stop(self) -> None:
         """Send nothing more; `run` ends when what is on the way was answered, or after `grace_s`."""
@@ -67,6 +73,7 @@ class Replay:
             begun = begun or (self._clock(), request.known_us)
             due_s = begun[0] + (request.known_us - begun[1]) / SECOND_US / self._speed
             await self._until(due_s)
+            await self._let_catch_up(request)
             await self._room(request)
             if self._stop.is_set():
                 break
@@ -83,6 +90,18 @@ class Replay:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._stop.wait()
+
+    async def _let_catch_up(self, request: Request) -> None:
+        """Wait, once in a simulated hour, for learner and monitors: else weeks pass while they start."""
+        if request.known_us < self._next_look_us:
+            return
+        self._next_look_us = request.known_us + LOOK_EVERY_US
+        while not self._stop.is_set():
+            workers = (await self._client.model()).workers
+            behind = [workers[name] for name in PACEMAKERS if name in workers]
+            if not any(each.alive and each.behind_events > MAX_BEHIND_EVENTS for each in behind):
+                return
+            await self._until(self._clock() + LOOK_PAUSE_S)
 
     async def _room(self, request: Request) -> None:
         """Wait for a free connection, and until the oldest unanswered request is not too old."""

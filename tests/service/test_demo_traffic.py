@@ -244,3 +244,33 @@ def test_the_module_runs() -> None:
         check=True,
     )
     assert "--speed" in told.stdout
+
+
+class LaggingScorer(PretendScorer):
+    """Its learner is behind for as long as `looks` says; a dead one stays so."""
+
+    def __init__(self, looks: int, alive: bool = True) -> None:
+        super().__init__()
+        self.looks, self.alive, self.stored_meanwhile = looks, alive, 0
+
+    async def __call__(self, sent: httpx.Request) -> httpx.Response:
+        if sent.url.path == "/v1/model":
+            self.looks -= 1
+            self.stored_meanwhile = len(self.transactions) if self.looks == 0 else 0
+            learner = {"alive": self.alive, "restarts": 0, "heard_s": 1.0, "figures": {}}
+            learner |= {"behind_events": 60_000 if self.looks > 0 else 0, "last_error": ""}
+            self.model["workers"] = {"learner": learner}
+        return await super().__call__(sent)
+
+
+def test_traffic_waits_for_a_learner_that_starts(story: Story) -> None:
+    scorer = LaggingScorer(looks=3)
+    tally = replayed(scorer, islice(story.requests(1), 30))
+    assert tally.decisions == 30
+    assert scorer.looks <= 0
+    assert scorer.stored_meanwhile == 0, "nothing was sent before it had caught up"
+
+
+def test_traffic_does_not_wait_for_a_dead_learner(story: Story) -> None:
+    scorer = LaggingScorer(looks=1_000_000, alive=False)
+    assert replayed(scorer, islice(story.requests(1), 30)).decisions == 30
