@@ -250,7 +250,8 @@ class Dashboard:
     async def send_error(self, send: Send, problem: Problem) -> None:
         """Answer with a page that says what went wrong."""
         document = problem.document
-        body = self.page.error(document.title, document.detail, document.fix)
+        texts = (f"{each[:1].upper()}{each[1:]}" for each in (document.detail, document.fix))
+        body = self.page.error(document.title, *texts)
         more = [(n, v) for n, v in problem.headers(body) if n in (b"retry-after", b"connection")]
         await _send(send, problem.status, HTML, body, (*_HEADERS, *more))
 
@@ -340,7 +341,9 @@ def _bearer(request: Request) -> bytes:
 
 def _sentence(problem: Problem) -> str:
     document = problem.document
-    text = f"{document.field}: {document.detail}" if document.field else document.detail
+    text = document.detail
+    if document.field in ("mode", "reason"):  # the others are clear from the form
+        text = f"{document.field}: {text}"
     text = text[0].upper() + text[1:] + "."
     if document.status == 401:
         return "The API key is not known, or has expired."

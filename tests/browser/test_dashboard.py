@@ -1,0 +1,381 @@
+"""The dashboard in a real browser: usable by everybody, live, in every state, and by nobody else's leave.
+
+States that a running service is in for seconds only are rendered by hand through the same templates.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from dashboard_states import HOSTILE, pages
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from running import ROOT, Running, running_service
+
+from serving.dashboard.page import ASSETS, asset
+from serving.key_file import add_key
+
+MOST_BYTES = 150 * 1024
+HAND_MADE = "http://dashboard.test"
+# Colours do not depend on the width, nor structure on the colours.
+LOOKS = {
+    "light": (1280, "light", {}),
+    "dark": (1280, "dark", {"runOnly": ["color-contrast"]}),
+    "narrow": (360, "light", {"rules": {"color-contrast": {"enabled": False}}}),
+}
+
+
+@pytest.fixture(scope="module")
+def chromium(require_program: Callable[[str], str]) -> Iterator[Browser]:
+    program = require_program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Opened:
+    """A page, what it asked for, and what went wrong in it."""
+
+    page: Page
+    asked_for: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    bytes_loaded: int = 0
+
+
+def opened(context: BrowserContext) -> Opened:
+    found = Opened(context.new_page())
+    found.page.on("request", lambda request: found.asked_for.append(request.url))
+    found.page.on("pageerror", lambda error: found.troubles.append(str(error)))
+    found.page.on("dialog", lambda dialog: found.troubles.append(dialog.message))
+    return found
+
+
+def violations(page: Page, options: dict[str, Any] | None = None) -> list[str]:
+    found = Axe().run(page, options=options).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
+
+
+# Made by hand
+
+
+@pytest.fixture(scope="module")
+def hand_made(chromium: Browser) -> Iterator[Opened]:
+    states = pages()
+
+    def answer(route: Route) -> None:
+        path = route.request.url.removeprefix(HAND_MADE).partition("?")[0]
+        name = path.removeprefix("/assets/")
+        if name in ASSETS:
+            route.fulfill(body=asset(name), content_type=ASSETS[name].decode())
+        elif path[1:] in states:
+            route.fulfill(body=states[path[1:]](), content_type="text/html; charset=utf-8")
+        else:
+            route.abort()
+
+    with chromium.new_context() as context:
+        context.route("**/*", answer)
+        yield opened(context)
+
+
+@pytest.mark.parametrize("state", list(pages()))
+def test_every_state_is_accessible_fits_and_runs_nothing_foreign(
+    hand_made: Opened, state: str
+) -> None:
+    page = hand_made.page
+    page.goto(f"{HAND_MADE}/{state}")
+    for look, (width, scheme, options) in LOOKS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert violations(page, options) == [], look
+        assert page.evaluate("document.documentElement.scrollWidth") == width, look
+    assert hand_made.troubles == []
+    assert {url for url in hand_made.asked_for if not url.startswith(HAND_MADE)} == set()
+    assert page.locator("script:not([src]), style, [style], [onerror]").count() == 0
+    assert page.locator("main").count() == page.locator("h1").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("model", "The model answers"),
+        ("heuristic", "Plan B answers"),
+        ("probation", "the model to prove itself: 12 of 20 reports"),
+        ("forced", "somebody to release plan B"),
+        ("starting", "Transactions are refused"),
+        ("learner-dead", "not running: killed by signal 9"),
+        ("young", "Reports are not judged yet"),
+        ("warnings", HOSTILE),
+        ("looked-up", "amount against the card's mean"),
+        ("not-found", "No such transaction."),
+        ("not-switched", "The API key may not admin."),
+        ("not-signed-in", "The API key is not known"),
+        ("error", "Too much waits already"),
+    ],
+)
+def test_each_state_says_what_it_is(hand_made: Opened, state: str, said: str) -> None:
+    hand_made.page.goto(f"{HAND_MADE}/{state}")
+    assert said in hand_made.page.locator("body").inner_text()
+    is_plan_b = state in ("heuristic", "probation", "forced", "starting")
+    assert hand_made.page.locator(".banner").count() == is_plan_b
+
+
+def test_every_picture_has_a_name_and_its_numbers_beside_it(hand_made: Opened) -> None:
+    page = hand_made.page
+    page.goto(f"{HAND_MADE}/model")
+    pictures = page.locator("svg[role=img]")
+    assert pictures.count() > 15
+    assert (
+        pictures.evaluate_all("all => all.filter(each => !each.getAttribute('aria-label'))") == []
+    )
+    for name in ("traffic", "calibration", "labels"):
+        assert page.locator(f"#{name} details table").count() == 1
+    assert page.locator("time:not([datetime])").count() == 0
+    assert page.locator("#drift svg.spark").count() == page.locator("#drift tbody tr").count() - 1
+
+
+# The service itself
+
+
+@dataclass
+class Scorer:
+    running: Running
+    read_key: str
+    admin_key: str
+    known_time: str
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    """A service with keys, and three days of the demo's traffic."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    keys = folder / "keys.json"
+    read_key, admin_key, demo_key = (
+        add_key(keys, name, scopes, now_s=time.time())
+        for name, scopes in (
+            ("reader", ["read"]),
+            ("boss", ["admin"]),
+            ("demo", ["score", "label", "read"]),
+        )
+    )
+    with running_service(folder, clock="traffic", api_keys_file=keys) as running:
+        running.wait_until_ready()
+        command = [sys.executable, "-m", "serving.demo_traffic", "--days", "3", "--batch", "256"]
+        environment = os.environ | {"FRAUD_URL": running.url, "FRAUD_API_KEY": demo_key}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        headers = {"authorization": f"Bearer {demo_key}"}
+        running.client.headers.update(headers)
+        known_time = running.client.get("/v1/model").json()["known_time"]
+        yield Scorer(running, read_key, admin_key, known_time)
+
+
+def score(scorer: Scorer, transaction_id: str) -> None:
+    sent = {
+        "transaction_id": transaction_id,
+        "event_time": scorer.known_time,
+        "amount": 4_900.0,
+        "card": "dashboard",
+        "terminal": "dashboard",
+    }
+    assert scorer.running.client.post("/v1/score", json=sent).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def signed_in(chromium: Browser, scorer: Scorer) -> Iterator[Opened]:
+    """By keyboard alone."""
+    with chromium.new_context() as context:
+        found = opened(context)
+        page = found.page
+        page.on("response", lambda answer: _weigh(found, answer))
+        page.goto(scorer.running.url)
+        assert violations(page) == []
+        assert page.locator("#health").count() == 0
+        page.locator("body").press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.type(scorer.admin_key)
+        page.keyboard.press("Enter")
+        assert "The API key may not read" in page.locator("[role=alert]").inner_text()
+        found.bytes_loaded = 0
+        page.get_by_label("API key").fill(scorer.read_key)
+        page.keyboard.press("Enter")
+        expect(page.locator("#health")).to_be_visible()
+        expect(page.locator("#live")).to_have_text("live")
+        yield found
+
+
+def _weigh(found: Opened, answer: object) -> None:
+    if not answer.url.endswith("/events") and answer.status == 200:  # type: ignore[attr-defined]
+        found.bytes_loaded += len(answer.body())  # type: ignore[attr-defined]
+
+
+def test_it_is_light_asks_no_other_host_and_keeps_no_key(signed_in: Opened, scorer: Scorer) -> None:
+    page, url = signed_in.page, scorer.running.url
+    assert 20_000 < signed_in.bytes_loaded < MOST_BYTES
+    assert {each for each in signed_in.asked_for if not each.startswith(url)} == set()
+    assert signed_in.troubles == []
+    (cookie,) = page.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    assert scorer.read_key not in str(cookie) + page.content()
+    assert (
+        page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+    )
+    assert violations(page) == []
+
+
+def test_what_happens_is_shown_while_it_happens(signed_in: Opened, scorer: Scorer) -> None:
+    page = signed_in.page
+    page.locator("#traffic summary").click()
+    page.locator("#reason").fill("half a sentence")
+    page.evaluate("window.notLoadedAnew = true")
+    before = page.locator("#health .tile").nth(2).inner_text()
+    score(scorer, "dashboard-live")
+    expect(page.locator("#health .tile").nth(2)).not_to_have_text(re.compile(re.escape(before)))
+    expect(page.locator("#traffic details tbody tr").first).to_contain_text("last minute")
+    assert page.evaluate("window.notLoadedAnew")
+    assert page.locator("#traffic details").get_attribute("open") is not None
+    assert page.locator("#reason").input_value() == "half a sentence"
+    assert page.evaluate("document.activeElement.id") == "reason"
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(signed_in: Opened) -> None:
+    page = signed_in.page
+    page.reload()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    seen = []
+    for _ in range(80):
+        at = page.evaluate(
+            """() => { const at = document.activeElement, look = getComputedStyle(at);
+            return [at.outerHTML.slice(0, 80), look.outlineStyle !== "none" || at.className === "skip"
+                    || at.type === "radio"]; }"""
+        )
+        seen.append(at[0])
+        assert at[1], f"no visible focus: {at[0]}"
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    wanted = "a[href], button, input:not([type=radio]), summary, [tabindex='0']"
+    tabbable = page.locator(wanted).evaluate_all(
+        "all => all.filter(each => each.checkVisibility()).map(each => each.outerHTML.slice(0, 80))"
+    )
+    assert set(tabbable) <= set(seen)
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_a_transaction_is_looked_up(signed_in: Opened, scorer: Scorer) -> None:
+    page = signed_in.page
+    score(scorer, "dashboard/one & two")
+    page.get_by_label("Transaction id").fill("dashboard/one & two")
+    page.keyboard.press("Enter")
+    expect(page.locator("#lookup h3").first).to_have_text("Transaction dashboard/one & two")
+    assert page.locator("#lookup .tile").count() == 4
+    assert violations(page) == []
+    page.get_by_label("Transaction id").fill("nobody")
+    page.keyboard.press("Enter")
+    expect(page.locator("[role=alert]")).to_contain_text("No such transaction is on record")
+
+
+def test_plan_b_is_forced_and_released_with_an_admin_key(signed_in: Opened, scorer: Scorer) -> None:
+    page = signed_in.page
+    page.goto(scorer.running.url)
+    watching = page.context.new_page()
+    watching.goto(scorer.running.url)
+    expect(watching.locator("#live")).to_have_text("live")
+
+    def switch(choice: str, key: str) -> None:
+        page.get_by_label(choice).check()
+        page.get_by_label("Reason").fill("a drill")
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Switch").click()
+
+    switch("Force plan B", scorer.read_key)
+    expect(page.locator("[role=alert]")).to_contain_text("may not admin")
+    assert page.get_by_label("Reason").input_value() == "a drill"
+    assert page.get_by_label("API key").input_value() == ""
+    switch("Force plan B", scorer.admin_key)
+    for each in (page, watching):
+        expect(each.locator(".banner")).to_have_text("Plan B answers")
+        expect(each.locator("#announced")).to_contain_text("somebody forced it")
+        expect(each).to_have_title("Plan B \N{MIDDLE DOT} Fraud scorer")
+    expect(watching.locator("#timeline")).to_contain_text("a drill", timeout=20_000)
+    switch("Release", scorer.admin_key)
+    expect(watching.locator(".banner")).to_have_count(0)
+    watching.close()
+
+
+def test_it_works_without_a_script(signed_in: Opened, scorer: Scorer, chromium: Browser) -> None:
+    with chromium.new_context(java_script_enabled=False) as context:
+        context.add_cookies(signed_in.page.context.cookies())  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(scorer.running.url)
+        assert "The model answers" in page.locator("#health").inner_text()
+        assert page.locator("#pipeline tbody tr").count() == 13
+        page.locator("#transaction_id").fill("dashboard-live")
+        page.locator("#lookup button").click()
+        assert "dashboard-live" in page.locator("#lookup h3").first.inner_text()
+
+
+def test_forms_of_other_sites_and_strangers_are_refused(scorer: Scorer) -> None:
+    url = scorer.running.url
+    form = {"mode": "heuristic", "reason": "evil", "key": scorer.admin_key}
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        for headers in (
+            {},
+            {"sec-fetch-site": "cross-site", "origin": url},
+            {"sec-fetch-site": "same-site", "origin": url},
+            {"origin": "http://127.0.0.1:1"},
+        ):
+            assert client.post("/mode", data=form, headers=headers).status_code == 403, headers
+        assert client.post("/mode", json=form, headers={"origin": url}).status_code == 415
+        assert client.get("/events").status_code == 401
+        assert client.get("/decisions?transaction_id=dashboard-live").text.count("Sign in") > 1
+        assert client.get("/events", headers={"cookie": "fraud_session=guessed"}).status_code == 401
+        answer = client.post("/sign-in", data={"key": "fk_no_key"}, headers={"origin": url})
+        assert answer.status_code == 401
+        assert "set-cookie" not in answer.headers
+        policy = client.get("/").headers["content-security-policy"]
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+
+
+def test_signing_out_ends_it_also_for_the_pages_that_are_open(
+    signed_in: Opened, scorer: Scorer
+) -> None:
+    page = signed_in.page
+    page.goto(scorer.running.url)
+    watching = page.context.new_page()
+    watching.goto(scorer.running.url)
+    expect(watching.locator("#live")).to_have_text("live")
+    page.get_by_role("button", name="Sign out").click()
+    for each in (page, watching):
+        expect(each.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.context.cookies() == []
+    watching.close()
+
+
+def test_open_streams_do_not_keep_the_service_from_ending(
+    scorer: Scorer, chromium: Browser, tmp_path: Path
+) -> None:
+    """The last test of the service: it ends."""
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(scorer.running.url)
+        page.get_by_label("API key").fill(scorer.read_key)
+        page.keyboard.press("Enter")
+        expect(page.locator("#live")).to_have_text("live")
+        assert scorer.running.stop() == 0
+        expect(page.locator("#live")).to_contain_text("not live")
+        assert "Cancel" not in scorer.running.log
