@@ -222,10 +222,8 @@ def pages() -> dict[str, Callable[[], bytes]]:
         DriftSeen([], 0, 0, 0.1, 0.25, subjects()),
         LabelsSeen([(0.5, 6.1)], [], 0.0, 1e7, 0.0),
     )  # fmt: skip
-    dead = state(
-        learner_stale=True,
-        workers={"learner": WorkerState(False, 4, None, 90_000, {}, "killed by signal 9")},
-    )
+    gone = WorkerState(False, 4, None, 90_000, {}, "killed by signal 9")
+    dead = state(learner_stale=True, workers={"learner": gone})
     admin = Asked(can_sign_out=True, needs_key=True)
     return {
         "model": lambda: page.whole(now(), view(), Asked()),

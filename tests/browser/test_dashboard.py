@@ -49,7 +49,6 @@ class Opened:
     page: Page
     asked_for: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
-    bytes_loaded: int = 0
 
 
 def opened(context: BrowserContext) -> Opened:
@@ -196,7 +195,6 @@ def signed_in(chromium: Browser, scorer: Scorer) -> Iterator[Opened]:
     with chromium.new_context() as context:
         found = opened(context)
         page = found.page
-        page.on("response", lambda answer: _weigh(found, answer))
         page.goto(scorer.running.url)
         assert violations(page) == []
         assert page.locator("#health").count() == 0
@@ -205,7 +203,6 @@ def signed_in(chromium: Browser, scorer: Scorer) -> Iterator[Opened]:
         page.keyboard.type(scorer.admin_key)
         page.keyboard.press("Enter")
         assert "The API key may not read" in page.locator("[role=alert]").inner_text()
-        found.bytes_loaded = 0
         page.get_by_label("API key").fill(scorer.read_key)
         page.keyboard.press("Enter")
         expect(page.locator("#health")).to_be_visible()
@@ -213,14 +210,16 @@ def signed_in(chromium: Browser, scorer: Scorer) -> Iterator[Opened]:
         yield found
 
 
-def _weigh(found: Opened, answer: object) -> None:
-    if not answer.url.endswith("/events") and answer.status == 200:  # type: ignore[attr-defined]
-        found.bytes_loaded += len(answer.body())  # type: ignore[attr-defined]
-
-
 def test_it_is_light_asks_no_other_host_and_keeps_no_key(signed_in: Opened, scorer: Scorer) -> None:
     page, url = signed_in.page, scorer.running.url
-    assert 20_000 < signed_in.bytes_loaded < MOST_BYTES
+    loaded = page.evaluate(
+        """() => [...performance.getEntriesByType("navigation"),
+        ...performance.getEntriesByType("resource")].map(each => [each.name, each.decodedBodySize])"""
+    )
+    sizes = {name.removeprefix(url).partition("?")[0]: size for name, size in loaded}
+    assert {"/", "/assets/style.css", "/assets/live.js"} <= set(sizes)
+    assert min(sizes["/"], sizes["/assets/style.css"]) > 5_000
+    assert sum(sizes.values()) + len(asset("icon.svg")) < MOST_BYTES
     assert {each for each in signed_in.asked_for if not each.startswith(url)} == set()
     assert signed_in.troubles == []
     (cookie,) = page.context.cookies()

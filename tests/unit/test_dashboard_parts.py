@@ -1,0 +1,133 @@
+"""The parts of the dashboard that have bounds: streams, sessions, the ring."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from serving.dashboard.formats import moment
+from serving.dashboard.pictures import sparkline
+from serving.dashboard.ring import SAMPLES, Ring
+from serving.dashboard.sessions import LASTS_S, MOST, Sessions, set_cookie
+from serving.dashboard.stream import BEAT, MOST_READERS, QUEUE, Readers, stream
+from serving.problems import Problem
+from serving.telemetry import Telemetry
+
+
+def always() -> bool:
+    return True
+
+
+def test_more_readers_than_may_be_are_refused_until_one_leaves() -> None:
+    readers = Readers(most=2)
+    first, _ = readers.admit(always), readers.admit(always)
+    with pytest.raises(Problem, match="live") as refused:
+        readers.admit(always)
+    assert refused.value.status == 503
+    readers.leave(first)
+    readers.admit(always)
+    assert MOST_READERS > 2
+
+
+def test_who_does_not_read_is_dropped_and_others_are_not() -> None:
+    readers = Readers()
+    lazy, busy = readers.admit(always), readers.admit(always)
+    for number in range(QUEUE + 1):
+        readers.give({"health": str(number)}, "page", "said")
+        busy.queue.get_nowait()
+    assert lazy.dropped
+    assert lazy.queue.qsize() == QUEUE
+    assert not busy.dropped
+
+
+def test_only_what_is_new_is_sent() -> None:
+    readers = Readers()
+    reader = readers.admit(always)
+    readers.give({"a": "1", "b": "2"}, "page", "said")
+    assert b'"a":"1","b":"2"' in (reader.queue.get_nowait() or b"")
+    readers.give({"a": "1", "b": "3"}, "page", "said")
+    sent = reader.queue.get_nowait() or b""
+    assert b'{"b":"3"}' in sent
+    assert b"title" not in sent
+    readers.give({"a": "1", "b": "3"}, "page", "said")
+    assert reader.queue.empty()
+
+
+def test_a_stream_beats_says_goodbye_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.dashboard.stream.HEARTBEAT_S", 0.001)
+    sent: list[bytes] = []
+    allowed = [True]
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message["body"])
+        if sent.count(BEAT) == 2 and allowed[0]:
+            allowed[0] = False
+            readers.give({"a": "1"}, "page", "said")
+
+    async def run() -> None:
+        await stream(reader, send, asyncio.get_running_loop().create_future())
+
+    readers = Readers()
+    reader = readers.admit(lambda: allowed[0])
+    asyncio.run(run())
+    assert sent[0].startswith(b"retry: ")
+    assert sent[-1] == b"event: leave\ndata: {}\n\n"
+
+
+def test_the_end_of_the_service_ends_streams_and_admits_nobody() -> None:
+    readers = Readers()
+    reader = readers.admit(always)
+    readers.end()
+    assert reader.dropped
+    with pytest.raises(Problem, match="the service ends"):
+        readers.admit(always)
+
+
+def test_sessions_end_by_time_by_their_key_and_by_number() -> None:
+    now_s, valid, ids = [0.0], [True], iter(range(10_000))
+    sessions = Sessions(lambda: now_s[0], lambda: str(next(ids)))
+    first = sessions.begin(lambda: valid[0])
+    assert sessions.is_open(first)
+    now_s[0] = LASTS_S
+    assert not sessions.is_open(first)
+    second = sessions.begin(lambda: valid[0])
+    valid[0] = False
+    assert not sessions.is_open(second)
+    valid[0] = True
+    assert not sessions.is_open(second), "what has ended stays ended"
+    made = [sessions.begin(always) for _ in range(MOST + 1)]
+    assert len(sessions) == MOST
+    assert not sessions.is_open(made[0])
+    assert sessions.is_open(made[-1])
+
+
+def test_a_cookie_is_for_this_site_and_no_script() -> None:
+    words = set_cookie("x", over_tls=True).split(b"; ")
+    assert {b"HttpOnly", b"SameSite=Strict", b"Secure", b"Path=/"} <= set(words)
+    assert b"Secure" not in set_cookie("x", over_tls=False)
+    assert b"Max-Age=0" in set_cookie("", over_tls=False)
+
+
+def test_the_ring_is_bounded_and_its_steps_add_up() -> None:
+    ring, telemetry = Ring(), Telemetry()
+    for second in range(2 * SAMPLES):
+        telemetry.decisions["heuristic", "review"] += 2
+        ring.take(telemetry, float(second))
+    assert ring.over(1e9).decided == 2 * (SAMPLES - 1)
+    assert ring.over(60.0).decided == ring.over(60.0).heuristic == 120
+    steps = ring.steps(5.0, 12)
+    assert [each.decided for each in steps] == [10] * 12
+    assert ring.over(60.0).latency_p99_s is None
+
+
+def test_pictures_escape_names_and_break_at_gaps() -> None:
+    drawn = str(sparkline([0.1, None, 0.2, 0.3], 'a"<b>', 1.0, [0.5, 2.0]))
+    assert "&#34;&lt;b&gt;" in drawn
+    assert drawn.count("<polyline") == 1
+    assert drawn.count("<circle") == 1
+    assert drawn.count("<line") == 1
+    assert "style" not in drawn
+
+
+def test_times_say_what_they_are() -> None:
+    assert 'datetime="2023-11-14T22:13:20Z"' in moment(1_700_000_000_999_999)
