@@ -14,8 +14,9 @@ APPROVE = int(Action.APPROVE)
 FRAUD, MATURED = int(Resolution.FRAUD), int(Resolution.MATURED)
 LATE_FRAUD = int(Resolution.LATE_FRAUD)
 OUT_OF_PLACE = -1
-# Places in the sums of a cohort: rows, sum of p, of p x mark; then `Expected` without its rows.
-COHORT_SUMS = 8
+# Places in the sums of a cohort: rows, sum of p, of p x mark; then `Expected` without its rows; then reports.
+REPORTED = 8
+COHORT_SUMS = 9
 # Places in the sums of what has matured: counts and money, log losses, and products not yet among them.
 LOSSES = 6
 LIKELIHOODS = LOSSES + 3

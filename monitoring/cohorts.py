@@ -29,6 +29,7 @@ from monitoring.cohort_sums import (
     LIKELIHOODS,
     MATURED_SUMS,
     OUT_OF_PLACE,
+    REPORTED,
     add_matured,
     add_transactions,
     matured_of,
@@ -214,7 +215,7 @@ class Cohorts:
             self._share = self._shares(end_us)
             self._law_number += 1
         cohort = np.arange(max(self._first, number - self.size + 1), number + 1)
-        rows, risk, money, *others = self._sums[cohort % self.size].T
+        rows, risk, money, *others, reported = self._sums[cohort % self.size].T
         judged_from = self._first + -(-self.settings.warm_up_s // self.settings.cohort_s)
         stretch = Stretch(
             number=number,
@@ -230,6 +231,7 @@ class Cohorts:
             share=self._share[number - cohort],
             law=self._share,
             law_number=self._law_number,
+            reported=reported,
             money=money,
             report_cohort=times_us[0] // self.cohort_us,
             report_mark=mark,
@@ -238,6 +240,8 @@ class Cohorts:
             expected=Expected(rows[-1], *(float(each[-1]) for each in others)),
             matured=self._just_matured(number, judged_from),
         )
+        about = stretch.report_cohort
+        np.add.at(self._sums[:, REPORTED], about[about >= cohort[0]] % self.size, 1.0)
         self._begin()
         return stretch
 

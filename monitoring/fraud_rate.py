@@ -3,7 +3,7 @@
 Reports are compared with those that as many transactions brought by the same age in earlier weeks, so it
 does not wait for maturity. What was usual is learned from the cohorts of the horizon that are older than
 `gap_s`: reports over transactions x F(age), for each place of the cohort in the week (drawn towards the
-overall share by as much as `prior_reports` would). A cohort takes what is usual at its birth, so that a
+overall share as far as chance explains the differences). A cohort takes what is usual at its birth, so that a
 shift does not make itself usual before `gap_s` has passed; after the horizon it is the new usual. The
 statistic is the e-detector of `watch`; because what is usual is itself an estimate from R reports, the
 tolerance grows by two of its standard errors, sqrt(dispersion / R).
@@ -38,7 +38,6 @@ class FraudRateSettings:
     """Args:
         detector: see `EDetectorSettings`.
         gap_s: cohorts younger than this are not usual yet, seconds.
-        prior_reports: pull of the overall share on each place in the week.
         least_reports: below this many in the reference nothing is judged.
 
     Raises:
@@ -47,16 +46,10 @@ class FraudRateSettings:
 
     detector: EDetectorSettings = field(default_factory=EDetectorSettings)
     gap_s: int = 14 * 86_400
-    prior_reports: float = 20.0
     least_reports: float = 100.0
 
     def __post_init__(self) -> None:
-        check_positive(
-            "fraud_rate",
-            gap_s=self.gap_s,
-            prior_reports=self.prior_reports,
-            least_reports=self.least_reports,
-        )
+        check_positive("fraud_rate", gap_s=self.gap_s, least_reports=self.least_reports)
 
 
 class FraudRate:
@@ -76,58 +69,82 @@ class FraudRate:
         self.watch = Watch(
             MONITOR, "share", "reports", "earlier weeks had", settings.detector, cohorts
         )
-        self._reports = np.zeros(size)  # of each cohort, by its number % size
-        self._usual = np.zeros(size)  # share of frauds that was usual at its birth; 0 where unknown
+        self._usual = np.zeros(
+            size
+        )  # share that was usual at a cohort's birth, by number; 0: unknown
         self._shares = np.zeros(places_in_week(cohort_us))  # by place in the week, as of today
         self._slack = 0.0
 
     def fold(self, stretch: Stretch) -> list[Finding]:
         """Take the next stretch; returns what has changed."""
-        size, place = len(self._usual), stretch.number % len(self._shares)
-        at = stretch.cohort % size
-        self._reports[at[-1]] = 0.0
+        size = len(self._usual)
         if stretch.end_us % DAY_US < stretch.cohort_us:
-            self._learn(stretch, at)
-        self._usual[at[-1]] = self._shares[place]
+            self._learn(stretch)
+        self._usual[stretch.number % size] = self._shares[stretch.number % len(self._shares)]
         cohort = stretch.report_cohort[stretch.report_cohort >= stretch.cohort[0]]
-        np.add.at(self._reports, cohort % size, 1.0)
         cohort = cohort[self._usual[cohort % size] > 0.0]
+        usual = self._usual[stretch.cohort % size]
         return self.watch.fold(
             stretch,
             Marks(cohort, np.ones(len(cohort))),
-            Marks(stretch.cohort, self._usual[at] * stretch.rows * stretch.share),
+            Marks(stretch.cohort, usual * stretch.rows * stretch.share),
             stretch.rate_dispersion,
             self._slack,
         )
 
-    def _learn(self, stretch: Stretch, at: NDArray[np.int64]) -> None:
+    def _learn(self, stretch: Stretch) -> None:
         """What is usual at each place in the week, from the cohorts that are old enough."""
         young = -(-self.settings.gap_s * SECOND_US // stretch.cohort_us)
-        reports = self._reports[at[:-young]]
-        if reports.sum() < self.settings.least_reports:
+        reports, total = stretch.reported[:-young], float(stretch.reported[:-young].sum())
+        if total < self.settings.least_reports:
             return
         known = np.cumsum(stretch.share[::-1])[::-1]
-        exposed = (stretch.rows * known)[:-young]
-        overall = reports.sum() / exposed.sum()
-        places = len(self._shares)
-        place = stretch.cohort[:-young] % places
-        prior = self.settings.prior_reports
-        self._shares = (np.bincount(place, reports, places) + prior) / (
-            np.bincount(place, exposed, places) + prior / overall
+        place, places = stretch.cohort[:-young] % len(self._shares), len(self._shares)
+        self._shares = shrunk_shares(
+            _sums(place, reports, places),
+            _sums(place, (stretch.rows * known)[:-young], places),
+            stretch.rate_dispersion,
         )
-        self._slack = min(0.5, 2.0 * math.sqrt(stretch.rate_dispersion / reports.sum()))
+        self._slack = min(0.5, 2.0 * math.sqrt(stretch.rate_dispersion / total))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""
-        own = {"reports": self._reports, "usual": self._usual, "shares": self._shares}
-        arrays = {name: array.copy() for name, array in own.items()}
-        arrays["slack"] = np.array([self._slack])
+        arrays: dict[str, NDArray[Any]] = {
+            "usual": self._usual.copy(),
+            "shares": self._shares.copy(),
+            "slack": np.array([self._slack]),
+        }
         return arrays | {f"watch.{n}": a for n, a in self.watch.to_arrays().items()}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take a snapshot's state."""
-        self._reports, self._usual, self._shares = (
-            arrays[name].copy() for name in ("reports", "usual", "shares")
-        )
+        self._usual, self._shares = arrays["usual"].copy(), arrays["shares"].copy()
         self._slack = float(arrays["slack"][0])
         self.watch.restore({n[6:]: a for n, a in arrays.items() if n.startswith("watch.")})
+
+
+def _sums(place: NDArray[np.int64], values: Floats, places: int) -> Floats:
+    sums: Floats = np.bincount(place, values, places).astype(np.float64)
+    return sums
+
+
+def shrunk_shares(reports: Floats, rows: Floats, dispersion: float) -> Floats:
+    """(n,) reports per row of each place, drawn towards the overall share.
+
+    As far as the places differ by no more than chance lets them, all get the overall share; as far as they
+    differ by more, their own (empirical Bayes: a gamma law of shares, its variance by moments).
+
+    >>> shrunk_shares(np.array([11.0, 9.0]), np.array([1_000.0, 1_000.0]), 1.0)
+    array([0.01, 0.01])
+    >>> shrunk_shares(np.array([900.0, 100.0]), np.array([1_000.0, 1_000.0]), 1.0).round(2)
+    array([0.9, 0.1])
+    """
+    overall = float(reports.sum() / rows.sum())
+    expected = overall * rows
+    beyond_chance = ((reports - expected) ** 2).sum() - dispersion * expected.sum()
+    if beyond_chance <= 0.0:
+        return np.full(len(reports), overall)
+    variance = float(beyond_chance / (rows**2).sum())
+    prior_rows = dispersion * overall / variance
+    shares: Floats = (reports + overall * prior_rows) / (rows + prior_rows)
+    return shares

@@ -2,14 +2,15 @@
 
 Given that a report comes in a stretch, its transaction belongs to cohort c with a chance in proportion to
 
-    (sum of p in c) x (share of all reports that come at the age of c),
+    (sum of p in c) x (share of all reports that come at the age of c) x (reports so far / expected so far),
 
-whatever the fraud rate is. So each report is evidence about the law of delays alone: a bet that all delays
-are `factor` times as long, or `held_s` longer, multiplies its wealth by the ratio of both chances of what
-came. Bets begin with every stretch, as heavy as its transactions, and their mean is an e-detector as in
-`e_detector`; its unit is transactions. Each law is mixed with a little of "any cohort alike", so that no
-report is impossible. The law is learned as it goes (`fraud_system.delay_law`, which forgets over months), so
-that after an alarm it becomes the new one.
+the last one of c and of what is within a day of it, so that a fraud rate that moves is not taken for delays
+that move. So each report is evidence about the law of delays alone: a bet that all delays are `factor` times
+as long, or `held_s` longer, multiplies its wealth by the ratio of both chances of what came. Bets begin with
+every stretch, as heavy as its transactions, and their mean is an e-detector as in `e_detector` (but for the
+ratio of reports, which is an estimate); its unit is transactions. Each law is mixed with a little of "any
+cohort alike", so that no report is impossible. The law is learned as it goes (`fraud_system.delay_law`,
+which forgets over months), so that after an alarm it becomes the new one.
 
 A bet on twice as long loses until delays are some 1.4 times as long: that is the tolerance.
 
@@ -32,6 +33,7 @@ from monitoring.stretch import Stretch
 
 Floats = NDArray[np.float64]
 MONITOR, SUBJECT = "label_delay", "reports"
+PRIOR_REPORTS = 10.0  # pull of the model's probabilities on how many reports a cohort brings
 ANY_COHORT = 0.02  # share of "any cohort alike" in each law
 MOST = 1e300
 END_OF_WARNING = 0.1  # of the threshold at which it began
@@ -113,7 +115,7 @@ class LabelDelay:
             self._law_number = stretch.law_number
             self._laws = self._moved(stretch)
         # (1 + bets, c) of each law: the chance that a report of this stretch is about the cohort of an age.
-        weight = self._laws[:, : len(stretch.cohort)] * stretch.risk[::-1]
+        weight = self._laws[:, : len(stretch.cohort)] * stretch.risk[::-1] * self._rates(stretch)
         total = weight.sum(axis=1, keepdims=True)
         even = 1.0 / weight.shape[1]
         known = np.divide(weight, total, out=np.full_like(weight, even), where=total > 0.0)
@@ -127,6 +129,20 @@ class LabelDelay:
         expected = (known[0] * (np.arange(weight.shape[1]) + 0.5)).sum()
         came = np.array([reports, (age + 0.5).sum(), reports * expected])
         self._seen = 0.98**reports * self._seen + came * np.array([1.0, days, days])
+
+    def _rates(self, stretch: Stretch) -> Floats:
+        """(1 + bets, c) how many reports each cohort brings, by age, in units of the model's probabilities.
+
+        Of those that came before, within a day around; drawn towards 1.
+        """
+        expected = np.cumsum(self._laws, axis=1)[:, : len(stretch.cohort)]
+        expected = (expected - self._laws[:, : len(stretch.cohort)]) * stretch.risk[::-1]
+        both = np.vstack([stretch.reported[::-1], expected])
+        total = np.cumsum(np.pad(both, ((0, 0), (1, 0))), axis=1)
+        place, width = np.arange(both.shape[1]), DAY_US // stretch.cohort_us
+        near = total[:, np.minimum(place + width + 1, len(place))]
+        near = near - total[:, np.maximum(place - width, 0)]
+        return (PRIOR_REPORTS + near[0]) / (PRIOR_REPORTS + near[1:])
 
     def _moved(self, stretch: Stretch) -> Floats:
         """(1 + bets, a) the law by age, and what it would be under each bet."""

@@ -44,7 +44,7 @@ class LabelFeedSettings:
             tolerance=0.2, alternatives=(3.0, 20.0), recovery_reports=20.0
         )
     )
-    prior_reports: float = 10.0
+    prior_reports: float = 2.0
     memory_weeks: float = 8.0
 
     def __post_init__(self) -> None:
@@ -89,9 +89,8 @@ class LabelFeed:
         )
         if Level.ALARM not in self.watch.levels:
             keep = 1.0 - 1.0 / self.settings.memory_weeks
-            prior = (1.0 - keep) * self.settings.prior_reports
-            self._messages[place] = keep * self._messages[place] + prior + stretch.messages
-            self._expected[place] = keep * self._expected[place] + prior + reports
+            self._messages[place] = keep * self._messages[place] + stretch.messages
+            self._expected[place] = keep * self._expected[place] + reports
         return findings
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

@@ -94,6 +94,7 @@ class Stretch:
         risk: (c,) sum of the model's probabilities.
         share: (c,) of all reports that ever come, those that should have come in this stretch.
         law: (a,) the same by age, for every age; `law_number` changes whenever it does.
+        reported: (c,) reports about each that had come before this stretch.
         money: (c,) sum of probability x mark, the mark being an amount as a share of the cut-off.
         report_cohort, report_mark: (m,) reports, in the order in which they came; nan marks where the
             model had no probability.
@@ -115,6 +116,7 @@ class Stretch:
     share: Floats
     law: Floats
     law_number: int
+    reported: Floats
     money: Floats
     report_cohort: Ints
     report_mark: Floats

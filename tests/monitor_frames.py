@@ -98,6 +98,7 @@ def stretch_of(number: int, **changes: Any) -> Stretch:
         "share": np.ones(1),
         "law": np.ones(1),
         "law_number": 1,
+        "reported": np.zeros(1),
         "money": np.zeros(1),
         "report_cohort": none.astype(np.int64),
         "report_mark": none,
