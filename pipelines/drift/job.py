@@ -129,7 +129,8 @@ def _compared(
     there = [c for c in columns if all(table[c.label].notna().any() for table in tables)]
     drifts, page = compare(there, *tables)
     figures: dict[str, Any] = {
-        "ledger": str(asked.ledger_file),
+        # Not the whole path: whoever may read a report of a scorer need not know its disks.
+        "ledger": "/".join(asked.ledger_file.parts[-2:]),
         "sample": asked.sample_rows,
         "seed": asked.seed,
         "evidently": version("evidently"),
