@@ -11,7 +11,7 @@ WORKDIR /src
 COPY requirements.lock ./
 # What serving needs, in the exact versions of the lock file: without mlflow, evidently and the tests' tools.
 RUN /opt/venv/bin/pip install --no-cache-dir --constraint requirements.lock \
-    fastapi httptools httpx msgspec numba numpy prometheus-client pyarrow pydantic-settings \
+    fastapi httptools httpx jinja2 msgspec numba numpy prometheus-client pyarrow pydantic-settings \
     river scikit-learn scipy tqdm uvicorn uvloop
 COPY pyproject.toml README.md ./
 COPY fraud_system fraud_system
