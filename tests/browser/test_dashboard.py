@@ -24,6 +24,8 @@ from serving.dashboard.page import ASSETS, asset
 from serving.key_file import add_key
 
 MOST_BYTES = 150 * 1024
+GUARD_MS = 120_000  # a wait ends when what it waits for happens
+expect.set_options(timeout=GUARD_MS)
 HAND_MADE = "http://dashboard.test"
 # Colours do not depend on the width, nor structure on the colours.
 LOOKS = {
@@ -52,6 +54,7 @@ class Opened:
 
 
 def opened(context: BrowserContext) -> Opened:
+    context.set_default_timeout(GUARD_MS)
     found = Opened(context.new_page())
     found.page.on("request", lambda request: found.asked_for.append(request.url))
     found.page.on("pageerror", lambda error: found.troubles.append(str(error)))
@@ -309,7 +312,7 @@ def test_plan_b_is_forced_and_released_with_an_admin_key(signed_in: Opened, scor
         expect(each.locator(".banner")).to_have_text("Plan B answers")
         expect(each.locator("#announced")).to_contain_text("somebody forced it")
         expect(each).to_have_title("Plan B \N{MIDDLE DOT} Fraud scorer")
-    expect(watching.locator("#timeline")).to_contain_text("a drill", timeout=20_000)
+    expect(watching.locator("#timeline")).to_contain_text("a drill")
     switch("Release", scorer.admin_key)
     expect(watching.locator(".banner")).to_have_count(0)
     watching.close()
