@@ -1,7 +1,8 @@
 """Is what is served still sane? Faults that need no statistics and no labels.
 
 - *scores*: of every `block_rows` transactions in a row, the share whose model probability is no number; and
-  whether all that are numbers are the same one, as after weights of zero.
+  whether all that are numbers are the same one, as after weights of zero. Only neighbours with the same
+  weights are compared: intercepts move with every publication, whatever the other weights are.
 - *weights*: of every publication, the largest size of a weight, on standardised features; whether all are
   numbers; and whether, from `settled_versions` on, they point against those before (the cosine of both;
   weights with flipped signs have -1).
@@ -30,7 +31,9 @@ Floats = NDArray[np.float64]
 MONITOR = "sanity"
 NOT_NUMBERS, CONSTANT = "scores that are no numbers", "scores all the same"
 SIZE, DIRECTION = "size of weights", "direction of weights"
-ROWS, BAD, LOWEST, HIGHEST, LEARNED = range(5)  # places in the block
+# Places in the block.
+ROWS, BAD, LOWEST, HIGHEST, LEARNED, STEP, COMPARED, BEFORE, VERSION = range(9)
+NO_SCORE = -1.0
 NO_NUMBER = float(np.finfo(np.float64).max)  # stands for the size of what is none
 
 
@@ -39,7 +42,7 @@ class SanitySettings:
     """Args:
         block_rows: transactions in a block.
         not_numbers_warning, not_numbers_alarm: share of a block.
-        least_spread: of the probabilities of a block, largest less smallest.
+        least_spread: of the probabilities of a block: the largest difference of neighbours.
         weight_warning, weight_alarm: of the size of a weight on standardised features.
         settled_versions: publications before which directions are not compared.
         direction_warning, direction_alarm: of the cosine of weights and those before.
@@ -108,7 +111,7 @@ class Sanity:
 
     def _judge_block(self, at: At) -> list[Finding]:
         settings = self.settings
-        rows, bad, low, high, learned = self._block.tolist()
+        rows, bad, low, high, learned, step, compared = self._block[:BEFORE].tolist()
         findings = self.limits.above(
             NOT_NUMBERS,
             bad / rows,
@@ -117,12 +120,12 @@ class Sanity:
             lambda: f"{bad:.0f} of {rows:.0f} transactions had no probability of the model",
         )
         # The very first weights know nothing, and give all the same.
-        if learned < rows or bad == rows:
+        if learned < rows or compared < rows / 2.0:
             return findings
         least = settings.least_spread
         return findings + self.limits.below(
             CONSTANT,
-            high - low,
+            step,
             (least, least),
             at,
             lambda: f"the probabilities of {rows:.0f} transactions lie in {low:.6g} .. {high:.6g}",
@@ -161,7 +164,7 @@ class Sanity:
 
 
 def _empty_block() -> Floats:
-    return np.array([0.0, 0.0, math.inf, -math.inf, 0.0])
+    return np.array([0.0, 0.0, math.inf, -math.inf, 0.0, 0.0, 0.0, NO_SCORE, -1.0])
 
 
 @borrowing
@@ -175,7 +178,12 @@ def _add_block(block: Any, probability: Any, version: Any, start: int, size: int
         if math.isfinite(value):
             block[LOWEST] = min(block[LOWEST], value)
             block[HIGHEST] = max(block[HIGHEST], value)
+            if version[row] == block[VERSION] and block[BEFORE] != NO_SCORE:
+                block[COMPARED] += 1.0
+                block[STEP] = max(block[STEP], abs(value - block[BEFORE]))
         else:
             block[BAD] += 1.0
+        block[BEFORE] = value if math.isfinite(value) else NO_SCORE
+        block[VERSION] = version[row]
         row += 1
     return row
