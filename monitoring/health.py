@@ -30,14 +30,8 @@ from fraud_system.setting_checks import check_positive
 from fraud_system.switching import Switch
 from monitoring.findings import Finding, Level
 from monitoring.probation import Probation, ProbationSettings, Verdict
+from monitoring.switching_patterns import SWITCHING
 
-SWITCHING = (
-    "sanity/scores*",
-    "sanity/size of weights",
-    "sanity/direction of weights",
-    "calibration/*",
-    "score_shift/model probability*",
-)
 MAX_CAUSES = 20
 
 
@@ -170,7 +164,7 @@ class HealthSwitch:
 
     def _note(self, finding: Finding) -> None:
         name = f"{finding.monitor}/{finding.subject}"
-        if not any(fnmatchcase(name, pattern) for pattern in self.settings.switching):
+        if not self._may_switch(name):
             return
         if finding.level == Level.ALARM:
             if len(self.causes) < MAX_CAUSES or name in self.causes:
@@ -178,6 +172,9 @@ class HealthSwitch:
         elif self.causes.pop(name, None) is not None:
             # Not the frame's time, which depends on how frames were cut.
             self._over_us = max(self._over_us, finding.known_time_us)
+
+    def _may_switch(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.settings.switching)
 
     def _quiet_until_us(self) -> int:
         quiet_us = self._over_us + int(self.settings.quiet_s * SECOND_US)
@@ -227,6 +224,7 @@ class HealthSwitch:
         self.causes = {
             name: replace(Finding(**each), level=Level(each["level"]))
             for name, each in given["causes"].items()
+            if self._may_switch(name)  # by the settings of now
         }
         cut = len("probation.")
         self.probation.restore(

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fraud_system.errors import ConfigError
+from monitoring.switching_patterns import SWITCHING, patterns_of, text_of
 
 PREFIX = "FRAUD_"
 KIB = 1024
@@ -118,6 +119,11 @@ class Configuration(BaseSettings):
         le=1_000_000_000,
         description="events between two snapshots: the tail of a start",
     )
+    switching: str = Field(
+        text_of(SWITCHING),
+        description="monitors whose alarms give way to plan B, as `monitor/subject` with `*` and commas;"
+        " `none`: only people switch",
+    )
     stale_after_s: float = Field(
         900.0,
         gt=0,
@@ -146,6 +152,7 @@ class Configuration(BaseSettings):
     @model_validator(mode="after")
     def _together(self) -> Self:
         _check_spelling(os.environ)
+        patterns_of(self.switching, f"{PREFIX}SWITCHING")
         if self.clock == "traffic" and not self.demo:
             raise ConfigError(
                 "traffic may move the clock only in a demo",

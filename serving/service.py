@@ -197,7 +197,11 @@ class Service:
             [
                 learner(*arguments, snapshot_every_events=every),
                 snapshotter(*arguments, snapshot_every_events=every),
-                monitor(*arguments, snapshot_every_events=every),
+                monitor(
+                    *arguments,
+                    snapshot_every_events=every,
+                    switching=self.configuration.switching,
+                ),
             ],
             self._hear,
         )

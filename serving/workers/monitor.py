@@ -13,6 +13,7 @@ from fraud_system.ledger import Ledger
 from monitoring.health import HealthSettings, Proposal
 from monitoring.overseer import SNAPSHOT, Overseer, recover_overseer
 from monitoring.settings import MonitorSettings
+from monitoring.switching_patterns import patterns_of
 from monitoring.view import view_of
 from serving.workers.messages import Heartbeat, Message, ModeProposed, MonitorSees, SnapshotSaved
 from serving.workers.pipe import Outlet
@@ -80,8 +81,8 @@ def _message(proposal: Proposal) -> ModeProposed:
 
 
 def _work(given: Arguments, ledger: Ledger, outlet: Outlet) -> None:
-    settings = MonitorSettings(), HealthSettings()
-    overseer = recover_overseer(*settings, given.settings, ledger)
+    health = HealthSettings(switching=patterns_of(given.switching, "--switching"))
+    overseer = recover_overseer(MonitorSettings(), health, given.settings, ledger)
     for at_end in rounds(overseer, ledger, outlet.send, given.snapshot_every_events):
         if at_end:
             time.sleep(given.poll_interval_s)

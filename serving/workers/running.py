@@ -22,11 +22,13 @@ class Arguments:
         settings: those of the ledger.
         poll_interval_s: how long to wait when there is nothing to do.
         snapshot_every_events: a snapshot is saved after so many events.
+        switching: of the monitor alone: who may switch, as text.
     """
 
     settings: Settings
     poll_interval_s: float
     snapshot_every_events: int
+    switching: str = ""
 
 
 def run(work: Callable[[Arguments, Ledger, Outlet], None], niceness: int) -> None:
@@ -38,10 +40,14 @@ def run(work: Callable[[Arguments, Ledger, Outlet], None], niceness: int) -> Non
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--poll-interval-s", type=float, required=True)
     parser.add_argument("--snapshot-every-events", type=int, required=True)
+    parser.add_argument("--switching", default="")
     given = parser.parse_args()
     try:
         arguments = Arguments(
-            read_settings(given.settings), given.poll_interval_s, given.snapshot_every_events
+            read_settings(given.settings),
+            given.poll_interval_s,
+            given.snapshot_every_events,
+            given.switching,
         )
         with SqliteLedger(given.ledger, read_only=True) as ledger:
             work(arguments, ledger, outlet)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from monitoring.switching_patterns import SWITCHING, text_of
 from serving.workers.life import WorkerSpec
 
 
@@ -46,10 +47,15 @@ def monitor(
     *,
     poll_interval_s: float = 0.5,
     snapshot_every_events: int = 200_000,
+    switching: str = text_of(SWITCHING),
 ) -> WorkerSpec:
-    """Watches, and proposes switches; the arguments are those of `learner`."""
+    """Watches, and proposes switches; the other arguments are those of `learner`.
+
+    Args:
+        switching: which monitors may switch (see `monitoring.switching_patterns`).
+    """
     arguments = _arguments("monitor", ledger, settings, poll_interval_s, snapshot_every_events)
-    return WorkerSpec("monitor", arguments, silent_after_s=300.0)
+    return WorkerSpec("monitor", (*arguments, "--switching", switching), silent_after_s=300.0)
 
 
 def _arguments(

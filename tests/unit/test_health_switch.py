@@ -1,11 +1,14 @@
 """The switch: what gives way to plan B, how long that stays, and what a person may do."""
 
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from watched import HOUR_US, finding, nothing, resolved, scored, switched
 
+import monitoring
 from fraud_system.delay_law import DelayLaw
 from fraud_system.errors import ConfigError
 from fraud_system.events import Health
@@ -16,6 +19,7 @@ from monitoring.health import MAX_CAUSES, HealthSettings, HealthSwitch, Proposal
 from monitoring.monitor import Monitor
 from monitoring.probation import ProbationSettings
 from monitoring.settings import MonitorSettings
+from monitoring.switching_patterns import MONITORS
 
 LAW = DelayLaw(LabelSettings(maturity_s=3 * 86_400, horizon_s=9 * 86_400))
 CAUSE = "sanity/scores all the same"
@@ -241,10 +245,27 @@ def test_a_snapshot_goes_on_bit_for_bit() -> None:
     assert again.waiting_for(LAW, 3 * HOUR_US) == switch.waiting_for(LAW, 3 * HOUR_US)
 
 
+def test_a_cause_that_may_not_switch_any_more_is_none() -> None:
+    switch = in_plan_b(quiet_s=1.0, hold_s=1.0)
+    again = switch_of(quiet_s=1.0, hold_s=1.0, switching=("calibration/*",))
+    again.restore(switch.to_arrays())
+    assert tell(again, 1.0)[0].switch.health == Health.PROBATION
+
+
+def test_the_monitors_that_patterns_may_name_are_those_there_are() -> None:
+    named = {
+        value
+        for file in Path(monitoring.__file__).parent.glob("*.py")
+        for name, value in vars(import_module(f"monitoring.{file.stem}")).items()
+        if name in ("MONITOR", "FEATURE", "SCORE")
+    }
+    assert named == set(MONITORS)
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("quiet_s", 0.0), ("again_s", float("nan")), ("longest_hold_s", 1.0)]
 )
 def test_settings_are_checked(field: str, value: float) -> None:
     with pytest.raises(ConfigError) as error:
-        HealthSettings(**{field: value})
+        switch_of(**{field: value})
     assert field in str(error.value)
