@@ -111,7 +111,7 @@ class Configuration(BaseSettings):
     )
 
     labels_per_batch: int = Field(
-        512, ge=1, le=100_000, description="labels joined between two turns of waiting transactions"
+        64, ge=1, le=100_000, description="labels joined between two turns of waiting transactions"
     )
     snapshot_every_events: int = Field(
         100_000,

@@ -92,7 +92,7 @@ class Bounds:
 
     waiting_rows: int = 65_536
     bulk_rows_per_cycle: int = 1_024
-    label_rows_per_cycle: int = 256
+    label_rows_per_cycle: int = 64
     changes: int = 64
 
 
@@ -136,7 +136,7 @@ class Waiting:
         self._bulks: deque[Bulk] = deque()
         self._labels: deque[Bulk] = deque()
         self._changes: deque[tuple[Change, Future[Frame]]] = deque()
-        self._tick_due = False
+        self._tick_due = self._labels_taken = False
         self._refusal: Problem | None = None
         self._awake: Future[None] | None = None
         self.rows = 0
@@ -198,15 +198,21 @@ class Waiting:
                 self._awake = None
 
     def take(self) -> Slice:
-        """The next cycle's work."""
+        """The next cycle's work.
+
+        A slice of reports touches many pages of the indexes, so its commit takes longer. While single
+        transactions wait, every second cycle is theirs.
+        """
+        takes_labels = not (self._singles and self._labels_taken)
         taken = Slice(
             self._singles,
             _cut(self._bulks, self._bounds.bulk_rows_per_cycle),
-            _cut(self._labels, self._bounds.label_rows_per_cycle),
+            _cut(self._labels, self._bounds.label_rows_per_cycle) if takes_labels else [],
             list(self._changes),
             self._tick_due,
         )
         self._singles, self._tick_due = [], False
+        self._labels_taken = bool(taken.labels)
         self._changes.clear()
         return taken
 

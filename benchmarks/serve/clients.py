@@ -98,8 +98,19 @@ def closed_loop(
         return perf_counter() - started_s
 
 
-def open_loop(port: int, count: int, requests: Sequence[bytes], rate_per_s: float) -> list[float]:
+def open_loop(
+    port: int,
+    count: int,
+    requests: Sequence[bytes],
+    rate_per_s: float,
+    meant: list[float] | None = None,
+) -> list[float]:
     """Send the requests at a fixed rate over whichever of `count` connections is free.
+
+    Args:
+        port, count, requests: as in `closed_loop`.
+        rate_per_s: requests a second.
+        meant: when each was meant to be sent is added to it, by `perf_counter`.
 
     Returns:
         Seconds from when each was meant to be sent to its answer.
@@ -123,6 +134,8 @@ def open_loop(port: int, count: int, requests: Sequence[bytes], rate_per_s: floa
                 connection, meant_s = asked[number]
                 if connection.answer() is not None:
                     latencies.append(perf_counter() - meant_s)
+                    if meant is not None:
+                        meant.append(meant_s)
                     del asked[number]
                     free.append(connection)
     return latencies

@@ -10,7 +10,7 @@ from fraud_system.events import SECOND_US, Health
 from fraud_system.replay import verify
 from fraud_system.switching import Switch
 from serving.problems import Problem
-from serving.waiting import Bounds
+from serving.waiting import Bounds, Waiting
 from serving.wire import Decision, Label
 
 
@@ -139,6 +139,22 @@ def test_a_burst_of_reports_is_taken_in_slices():
         assert {each.outcome for each in receipts} == {"parked"}
 
     story(bounds=Bounds(label_rows_per_cycle=10))
+
+
+def test_while_transactions_wait_every_second_turn_is_theirs_alone():
+    async def story():
+        waiting = Waiting(Bounds(label_rows_per_cycle=10), asyncio.get_running_loop())
+        waiting.reports([Label(transaction_id="x", is_fraud=True, source="review")] * 100)
+        turns = []
+        for transactions in (1, 1, 1, 0, 0, 1):
+            for _ in range(transactions):
+                waiting.single(None)
+            taken = waiting.take()
+            rows = sum(stop - start for _, start, stop in taken.labels)
+            turns.append((len(taken.singles), rows))
+        assert turns == [(1, 10), (1, 0), (1, 10), (0, 10), (0, 10), (1, 0)]
+
+    asyncio.run(story())
 
 
 def test_reports_are_joined_once():
