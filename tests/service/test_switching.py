@@ -1,0 +1,107 @@
+"""Switches by hand, and the monitor's process, in the whole service."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Running, running_service
+
+from fraud_system.errors import ConfigError
+from fraud_system.events import Health
+from fraud_system.ledger import SqliteLedger
+from fraud_system.switching import Switch
+from serving.configuration import Configuration
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    # Not the quick start: there workers are threads, and cannot be killed.
+    folder = tmp_path_factory.mktemp("switching")
+    with running_service(folder, clock="traffic") as service:
+        yield service.wait_until_ready()
+
+
+def score(service: Running, name: str) -> dict[str, Any]:
+    known_time = service.client.get("/v1/model").json()["known_time"]
+    sent = {"transaction_id": name, "event_time": known_time, "amount": 20.0}
+    answer = service.client.post("/v1/score", json=sent | {"card": "c", "terminal": "t"})
+    assert answer.status_code == 200, answer.text
+    answered: dict[str, Any] = answer.json()
+    return answered
+
+
+def monitor(service: Running) -> dict[str, Any]:
+    workers = service.client.get("/v1/model").json()["workers"]
+    found: dict[str, Any] = workers["monitor"]
+    return found
+
+
+def wait_until_read(service: Running) -> None:
+    service.wait_for(lambda: monitor(service)["alive"] and not monitor(service)["behind_events"])
+
+
+def recorded(service: Running, seq: int) -> Switch:
+    with SqliteLedger(service.ledger_file, read_only=True) as ledger:
+        return Switch.from_table(ledger.frame_at(seq).tables["mode"])
+
+
+def test_force_and_release_are_recorded_and_the_monitor_follows(own: Running) -> None:
+    for mode, health, scorer in (
+        ("heuristic", Health.FORCED, "heuristic"),
+        ("model", Health.MODEL, "model"),
+    ):
+        reason = f"to {mode}, a drill"
+        asked = {"mode": mode, "reason": reason}
+        answer = own.client.post("/v1/admin/mode", json=asked)
+        assert answer.status_code == 200, answer.text
+        assert recorded(own, answer.json()["seq"]) == Switch(health, reason, by_hand=True)
+        assert score(own, f"switching-{mode}")["scorer"] == scorer
+        wait_until_read(own)
+        # What the monitor has seen is on the page.
+        own.wait_for(lambda reason=reason: reason in own.client.get("/").text)  # type: ignore[misc]
+
+
+def test_without_its_monitor_the_scorer_answers_and_says_so(own: Running) -> None:
+    wait_until_read(own)
+    (pid,) = [each for each in children(own.process.pid) if "serving.workers.monitor" in each[1]]
+    restarts = monitor(own)["restarts"]
+    os.kill(pid[0], signal.SIGKILL)
+    assert score(own, "switching-alone")["scorer"] == "model"
+    own.wait_for(lambda: not monitor(own)["alive"] or monitor(own)["restarts"] > restarts)
+    assert 'fraud_worker_alive{worker="monitor"}' in own.client.get("/metrics").text
+    own.wait_for(lambda: monitor(own)["restarts"] > restarts)
+    wait_until_read(own)
+
+
+def children(parent: int) -> list[tuple[int, str]]:
+    """Processes that a process started, and theirs, with their command lines."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            status = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            line = (folder / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue  # it ended meanwhile
+        if int(status[1]) == parent:
+            found += [(int(folder.name), line), *children(int(folder.name))]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("calibraton/*", "did you mean 'calibration'"),
+        ("calibration", "write monitor/subject"),
+        ("sanity/scores*,", "write monitor/subject"),
+    ],
+)
+def test_a_wrong_pattern_is_named(given: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Configuration(demo=True, switching=given)
+    assert error.value.field == "FRAUD_SWITCHING"
+    assert words in str(error.value)
