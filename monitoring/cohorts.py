@@ -171,6 +171,11 @@ class Cohorts:
 
     def _add_resolved(self, resolved: Table, start: int, stop: int) -> None:
         self._resolved += stop - start
+        held = resolved["ordinal"][start:stop] >= self.rows.head
+        if not held.all():
+            # After a silence as long as the horizon: what ripened in it comes after its books were closed.
+            resolved = {name: column[start:stop][held] for name, column in resolved.items()}
+            start, stop = 0, int(held.sum())
         self.rows.check(resolved["ordinal"], start, stop)
         report = np.empty(stop - start, np.int64)
         reports = add_matured(

@@ -8,7 +8,7 @@ from streams import simulated_settings
 
 from fraud_system import replay
 from fraud_system.delay_law import DelayLaw
-from fraud_system.events import Action, Frame, Resolution
+from fraud_system.events import Action, Arrivals, Frame, Resolution
 from fraud_system.labels import LabelSettings
 from monitoring.cohorts import Cohorts
 from monitoring.dispersion import DispersionSettings
@@ -172,3 +172,13 @@ def test_time_without_traffic_has_stretches_too(frames):
     assert sum(each.transactions for each in seen[1:]) == 0
     assert all(each.risk[-1] == 0.0 for each in seen[1:])
     assert all(np.isfinite(each.share).all() for each in seen)
+
+
+def test_a_silence_longer_than_the_horizon_is_lived_through():
+    arrivals = small_stream(seed=3, days=2)
+    last_us = int(arrivals.transactions.known_time_us[-1])
+    year_us = last_us + 365 * 86_400_000_000
+    later = Arrivals.merge(arrivals.transactions, arrivals.labels, np.array([year_us]))
+    books = Cohorts(SETTINGS, SYSTEM.labels, 2, quick_settings().dispersion)
+    seen = [stretch for frame in recorded(SYSTEM, later) for stretch in books.take(frame)]
+    assert sum(stretch.transactions for stretch in seen) == len(arrivals.transactions)
