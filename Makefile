@@ -82,6 +82,9 @@ bench-labels: $(READY) ## late labels: what waiting costs, and what each strateg
 bench-serve: $(READY) ## durable scoring over HTTP beside routes that do nothing: rates, latency, memory   [MINUTES=10 ROUNDS=5]
 	@$(BIN)/python -m benchmarks.serve $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+drill: $(READY) ## the model breaks on purpose: what is found, who answers, what it costs   [SEED=1 ONLY=name]
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.drill $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
+
 ablate: $(READY) ## which features, interactions and settings earn their place   [DATA=f: the Handbook's, too; MODEL=laplace SEEDS=3 EACH=1]
 	@$(BIN)/python -m benchmarks.ablate --model $(or $(MODEL),laplace) $(if $(DATA),--data "$(DATA)") \
 	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(EACH),--each)

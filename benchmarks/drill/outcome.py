@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.drill.account import Account, Switched, bills
-from benchmarks.drill.faults import IGNORED, PLAN_B, Drill
+from benchmarks.drill.faults import IGNORED, MAY, PLAN_B, Drill
 from benchmarks.drill.payments import Payments, Window
 from benchmarks.table import Row
 from fraud_system.events import SECOND_US, Health
@@ -76,7 +76,7 @@ class Outcome:
             return self.switches > 0
         if self.expected == IGNORED:
             return self.switches == 0
-        return bool(self.found)
+        return self.expected == MAY or bool(self.found and not self.switches)
 
     def as_json(self) -> dict[str, Any]:
         """As plain values."""

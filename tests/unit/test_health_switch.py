@@ -95,7 +95,7 @@ def test_the_default_patterns_match_findings_that_monitors_can_make() -> None:
     from streams import simulated_settings
 
     monitor = Monitor(MonitorSettings(), simulated_settings())
-    names = [f"sanity/{subject}" for subject in monitor.sanity.levels]
+    names = [f"sanity/{subject}" for subject in monitor.sanity.limits.levels]
     names += [f"calibration/{subject}: more" for subject in monitor.calibration.watches]
     names += [f"score_shift/{subject}" for subject in monitor.shift.subjects]
     for pattern in HealthSettings().switching:
