@@ -82,6 +82,7 @@ class BurstGuard:
         self._day = self._today = 0
         self._reports = np.zeros(len(LabelSource), np.int64)
         self._refused: set[int] = set()
+        self._forgotten = self._looked_through = 0
 
     def refuse(self, resolved: Table) -> int:
         """Look through the next resolved labels; returns how many reports are beyond the limit."""
@@ -102,9 +103,10 @@ class BurstGuard:
 
     def learnable(self, ordinal: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether the transactions with these ordinals had no report that was refused."""
-        if not self._refused:
+        refused = self._refused
+        if not refused:
             return np.ones(len(ordinal), np.bool_)
-        return ~np.isin(ordinal, np.fromiter(self._refused, np.int64))
+        return np.array([each not in refused for each in ordinal.tolist()], np.bool_)
 
     def _begin_day(self, day: int) -> None:
         fade = math.exp(-(day - self._day) * DAY_US / self.maturity_us)
@@ -124,7 +126,11 @@ class BurstGuard:
 
     def forget_before(self, ordinal: int) -> None:
         """No label can come any more of transactions before this one."""
-        self._refused = {each for each in self._refused if each >= ordinal}
+        self._forgotten = ordinal
+        # Looking through all of them at every frame would cost more than learning.
+        if ordinal - self._looked_through >= max(len(self._refused), 1_000):
+            self._looked_through = ordinal
+            self._refused = {each for each in self._refused if each >= ordinal}
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""
@@ -132,7 +138,9 @@ class BurstGuard:
             "labels": np.array([self._labels]),
             "days": np.array([self._day, self._today], np.int64),
             "reports": self._reports.copy(),
-            "refused": np.array(sorted(self._refused), np.int64),
+            "refused": np.array(
+                sorted(each for each in self._refused if each >= self._forgotten), np.int64
+            ),
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:

@@ -17,6 +17,7 @@ from fraud_system.errors import ArtefactError, DataError, ReplayMismatch
 from fraud_system.events import Arrivals, Frame, Table
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger
+from fraud_system.merged_frames import merged
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
 
@@ -155,7 +156,7 @@ def recover_engine(settings: Settings, ledger: Ledger) -> Engine:
         LedgerError: there is no usable snapshot, and the frames before were archived.
     """
     engine = restored_engine(settings, ledger)
-    for frame in ledger.frames(engine.last_seq):
+    for frame in merged(ledger.frames(engine.last_seq)):
         _refold(engine, frame)
     return engine
 

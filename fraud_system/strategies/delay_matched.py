@@ -63,7 +63,8 @@ class DelayMatched:
         self.law = DelayLaw(labels)
         self.first_terms = FirstTerms(STRATA, settings, logged)
         self.held = np.zeros((0, 3), np.int64)  # time, ordinal, target of each second term
-        self.whole = np.zeros(0, np.int64)  # ordinals learned whole before their first term was due
+        # Ordinals learned whole before their first term was due, each once, in order.
+        self.whole = np.zeros(0, np.int64)
         self.reports = 0
         self.has_started = False
 
@@ -119,11 +120,12 @@ class DelayMatched:
         self.held = second[:0]
         told_us, told, targets = second.T
         is_whole = (targets > 0) & ~self.first_terms.is_due_before(told, told_us)
-        self.whole = np.append(self.whole, told[is_whole])
+        self.whole = _with(self.whole, told[is_whole])
         ordinal, due_us = self.first_terms.due_before(int(times_us[-1]))
-        is_new = ~np.isin(ordinal, self.whole)
+        place = np.searchsorted(self.whole, ordinal)
+        is_new = np.append(self.whole, -1)[place] != ordinal
         # Those whose turn has come will not be asked for again.
-        self.whole = np.setdiff1d(self.whole, ordinal[~is_new])
+        self.whole = np.delete(self.whole, place[~is_new])
         ordinal, due_us = ordinal[is_new], due_us[is_new]
         # At the same moment the report comes first, as labels do in the ledger.
         place = np.argsort(np.concatenate([told_us, due_us]), kind="stable")
@@ -137,7 +139,7 @@ class DelayMatched:
         """A canonical copy, for a snapshot."""
         return {
             "held": self.held.copy(),
-            "whole": np.sort(self.whole),
+            "whole": self.whole.copy(),
             "next": self.first_terms.next.copy(),
             "delay_us": self.first_terms.delay_us.copy(),
             "progress": np.array([self.reports, self.has_started], dtype=np.int64),
@@ -150,3 +152,15 @@ class DelayMatched:
         self.first_terms.delay_us[:] = arrays["delay_us"]
         self.reports, self.has_started = int(arrays["progress"][0]), bool(arrays["progress"][1])
         self.law.restore({name[4:]: a for name, a in arrays.items() if name.startswith("law_")})
+
+
+def _with(ordered: Ints, more: Ints) -> Ints:
+    """An array of different numbers in order, and more of them: a burst of reports brings them in thousands.
+
+    >>> _with(np.array([2, 5]), np.array([9, 5, 3, 9]))
+    array([2, 3, 5, 9])
+    """
+    more = np.unique(more)
+    place = np.searchsorted(ordered, more)
+    is_new = np.append(ordered, -1)[place] != more
+    return np.insert(ordered, place[is_new], more[is_new])
