@@ -1,7 +1,7 @@
 """Alerts by webhook: what becomes one, and that a receiver which fails, hangs or lies costs nothing else.
 
-The receiver is a socket of this machine that a test tells what to say; clock and chance are the test's. The last
-test has the real service tell of a switch.
+The receiver is a socket of this machine that a test tells what to say; clock and chance are the test's. The
+last test has the real service tell of a switch.
 """
 
 import asyncio
