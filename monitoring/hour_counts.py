@@ -35,7 +35,7 @@ class Hours(NamedTuple):
         rows: (2,) rows in the hour that is not over, and whether any was answered under plan B.
         hour: (size,) number of the hour that is held, or NO_HOUR.
         past: (size, COUNTS, s) of earlier hours.
-        past_rows: (size,) rows in each.
+        past_rows: (size, 2) rows in each, and whether any of them was answered under plan B.
         is_bad: (size, s) not to be compared with: the subject was found to have shifted.
     """
 
@@ -83,8 +83,9 @@ def keep(hours: Any, hour: int) -> None:
     """Move what was counted into the ring, for what is too old; the next hour begins with nothing."""
     place, first = hour % len(hours.hour), hours.features.now.shape[1]
     hours.hour[place] = hour
-    hours.past_rows[place] = hours.rows[ROWS]
-    hours.rows[:] = 0
+    for each in range(2):
+        hours.past_rows[place, each] = hours.rows[each]
+        hours.rows[each] = 0
     for each in range(COUNTS):
         for subject in range(first):
             hours.past[place, each, subject] = hours.features.now[each, subject]
@@ -102,25 +103,38 @@ def window(hours: Any, hour: int, least_rows: int) -> int:
         place = (hour - back) % size
         if hours.hour[place] != hour - back:
             return 0
-        rows += hours.past_rows[place]
+        rows += hours.past_rows[place, ROWS]
         if rows >= least_rows:
             return back + 1
     return 0
 
 
 @borrowing
-def add_window(hours: Any, hour: int, width: int, total: Any) -> float:
-    """Put what the `width` hours up to `hour` hold into `total` (COUNTS, s); returns their rows.
+def is_switched(hours: Any, hour: int, width: int) -> bool:
+    """Whether plan B answered anything in the `width` hours up to `hour`."""
+    switched = False
+    for back in range(width):
+        switched |= hours.past_rows[(hour - back) % len(hours.hour), SWITCHED] > 0
+    return switched
 
-    -1 where one of them is not held.
+
+@borrowing
+def add_window(hours: Any, hour: int, width: int, earlier: int, total: Any) -> float:
+    """Put what `width` hours hold, `earlier` hours before those up to `hour`, into `total` (COUNTS, s).
+
+    An hour counts only if there was traffic in it now: the same hours are compared. Returns the rows; -1
+    where an hour is not held.
     """
     size, rows = len(hours.hour), 0
     total[:] = 0
     for back in range(width):
-        place = (hour - back) % size
-        if hours.hour[place] != hour - back:
+        then = hour - back - earlier
+        place = then % size
+        if hours.hour[place] != then:
             return -1.0
-        rows += hours.past_rows[place]
+        if hours.past_rows[(hour - back) % size, ROWS] == 0:
+            continue
+        rows += hours.past_rows[place, ROWS]
         for each in range(COUNTS):
             into, counts = total[each], hours.past[place, each]
             for subject in range(len(into)):

@@ -41,7 +41,7 @@ from monitoring.bins import EDGES, Bins, Sample
 from monitoring.findings import Finding, Level
 from monitoring.hour_counts import COUNTS, HOURS_IN_WEEK, NO_HOUR, Group, Hours
 from monitoring.shift_kernel import HOUR_US, fold
-from monitoring.shift_tests import FOUND, HOUR, Changes, Compared, Limits, Null
+from monitoring.shift_tests import FOUND, HOUR, QUARANTINE_HOURS, Changes, Compared, Limits, Null
 
 FEATURE, SCORE = "feature_shift", "score_shift"
 SERVED = ("model probability", "served probability", "action")
@@ -61,6 +61,7 @@ class ShiftSettings:
         false_discovery_rate: of all discoveries within a period.
         period_weeks: its length.
         psi_warning, psi_alarm, psi_end: of the index.
+        settle_hours: that each test must have seen its statistic for, before it says anything.
         memory_weeks: for how long a test remembers what its statistic was.
         start_mean: of the statistic, before anything is known of it,
         start_hours: and how many hours that counts as.
@@ -69,7 +70,7 @@ class ShiftSettings:
         ConfigError: a number is out of range.
     """
 
-    learn_from_s: int = 14 * 86_400
+    learn_from_s: int = 7 * 86_400
     learn_s: int = 7 * 86_400
     sample_rows: int = 4_096
     least_rows: int = 1_000
@@ -79,12 +80,15 @@ class ShiftSettings:
     psi_warning: float = 0.1
     psi_alarm: float = 0.25
     psi_end: float = 0.05
+    settle_hours: int = 168
     memory_weeks: float = 4.0
     start_mean: float = 2.0
     start_hours: float = 48.0
 
     def __post_init__(self) -> None:
         check_positive("shift", zero_or_more="learn_from_s", **asdict(self))
+        if self.start_hours + self.settle_hours > self.memory_weeks * HOURS_IN_WEEK:
+            raise ConfigError("must be shorter than the memory", field="shift.settle_hours")
         if not self.psi_end <= self.psi_warning <= self.psi_alarm:
             raise ConfigError("must rise from end to warning to alarm", field="shift.psi_warning")
         if self.false_discovery_rate >= 1.0:
@@ -114,7 +118,7 @@ class Shift:
             rows=np.zeros(2, np.int64),
             hour=np.full(size, NO_HOUR, np.int64),
             past=np.zeros((size, COUNTS, width), np.int32),
-            past_rows=np.zeros(size, np.int64),
+            past_rows=np.zeros((size, 2), np.int64),
             is_bad=np.zeros((size, width), np.bool_),
         )
         start = settings.start_mean
@@ -122,6 +126,7 @@ class Shift:
             mean=np.full(2 * width, start),
             variance=np.full(2 * width, start * start / START_SHAPE),
             seen=np.full(2 * width, settings.start_hours),
+            waiting=np.full((QUARANTINE_HOURS, 2 * width), np.nan),
             level=np.zeros(2 * width, np.int64),
             clock=np.zeros(3, np.int64),
         )
@@ -134,6 +139,7 @@ class Shift:
             psi_warning=settings.psi_warning,
             psi_alarm=settings.psi_alarm,
             psi_end=settings.psi_end,
+            settled_hours=settings.start_hours + settings.settle_hours,
             memory_hours=settings.memory_weeks * HOURS_IN_WEEK,
         )
         self._compared = Compared(
@@ -304,6 +310,8 @@ class Shift:
         if is_value:
             words += f", moved by {distance:.2g} standard deviations"
         words += f": {rows:,.0f} rows against {past:,.0f} of the same hours of earlier weeks"
+        if past == 0.0:
+            words = f"it has been so for {self.settings.weeks} weeks, and is taken as normal now"
         limit = {
             Level.ALARM: self.settings.psi_alarm,
             Level.WARNING: self.settings.psi_warning,

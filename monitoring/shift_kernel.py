@@ -11,6 +11,7 @@ from monitoring.hour_counts import (
     SWITCHED,
     add_window,
     count,
+    is_switched,
     keep,
     window,
 )
@@ -67,22 +68,23 @@ def _close_hour(
     """Judge the hour that is over, and begin the next one."""
     hour, subjects = null.clock[HOUR], hours.past.shape[2]
     place, counted = hour % len(hours.hour), hours.rows[ROWS]
-    first_skipped = limits.first_served if hours.rows[SWITCHED] > 0 else subjects
     keep(hours, hour)
     if hour // limits.period_hours != null.clock[PERIOD]:
         null.clock[PERIOD] = hour // limits.period_hours
         null.clock[REJECTIONS] = 0
     width = window(hours, hour, limits.least_rows)
     if width > 0 and counted > 0:
-        rows = add_window(hours, hour, width, at.now)
+        rows = add_window(hours, hour, width, 0, at.now)
         add_weeks(hours, hour, width, limits.weeks, at)
         compare(at, rows)
+        skipped = limits.first_served if is_switched(hours, hour, width) else subjects
         for test in range(2 * subjects):
-            if test % subjects < first_skipped:
+            if test % subjects < skipped:
                 judge(edges, null, limits, at, deviation, test, rows, out)
+    switched = is_switched(hours, hour, 1)
     for each in range(subjects):
         is_well = null.level[each] == OK and null.level[subjects + each] == OK
-        hours.is_bad[place, each] = not is_well or each >= first_skipped
+        hours.is_bad[place, each] = not is_well or (switched and each >= limits.first_served)
     null.clock[HOUR] = hour + 1
 
 
@@ -94,7 +96,7 @@ def add_weeks(hours: Any, hour: int, width: int, weeks: int, at: Any) -> None:
     at.past_rows[:] = 0.0
     for week in range(1, weeks + 1):
         then = hour - week * HOURS_IN_WEEK
-        rows = add_window(hours, then, width, at.week)
+        rows = add_window(hours, hour, width, hour - then, at.week)
         if rows < 0.0:
             continue
         at.is_well[:] = 1

@@ -19,6 +19,7 @@ OK, WARNING, ALARM = 0, 1, 2
 HOUR, REJECTIONS, PERIOD = range(3)  # places in `Null.clock`
 FOUND = 10  # columns of `Changes.found`
 LEARNED_ABOVE = math.log(1e-4)  # hours less likely than this teach nothing
+QUARANTINE_HOURS = 24
 SMOOTHING = 0.5  # added to every bin, so that no share is 0
 
 
@@ -28,6 +29,7 @@ class Null(NamedTuple):
     Args:
         mean, variance: (2 s,) of X^2 / degrees of freedom.
         seen: (2 s,) hours that went into them.
+        waiting: (QUARANTINE_HOURS, 2 s) statistics that are not learned yet, by hour; nan for none.
         level: (2 s,) of each test.
         clock: (3,) HOUR that is not over, REJECTIONS in this period, PERIOD.
     """
@@ -35,6 +37,7 @@ class Null(NamedTuple):
     mean: Floats
     variance: Floats
     seen: Floats
+    waiting: Floats
     level: NDArray[np.int64]
     clock: NDArray[np.int64]
 
@@ -50,6 +53,7 @@ class Limits(NamedTuple):
     psi_warning: float
     psi_alarm: float
     psi_end: float
+    settled_hours: float
     memory_hours: float
 
 
@@ -141,38 +145,47 @@ def judge(
     if test < subjects:
         rows -= at.now[MISSING, subject]
         past -= at.past[MISSING, subject]
+    if 2.0 * past < limits.least_rows and null.level[test] > OK:
+        # It has not been well in any week that is remembered: so this is what is normal now.
+        _say(null, test, OK, out)
+        return
     if 2.0 * rows < limits.least_rows or 2.0 * past < limits.least_rows:
         return
-    statistic, mean, variance = at.statistic[test], null.mean[test], null.variance[test]
+    # Nothing is made out to be more exact than independent rows: what hardly ever differs, and then by much
+    # (a rare value), has a small mean and still a long tail.
+    statistic, mean = at.statistic[test], max(null.mean[test], 1.0)
+    variance = null.variance[test] + mean - null.mean[test]
     log_p = _log_tail(statistic, mean, variance)
     log_e = log_e_value(log_p)
     threshold = log_threshold(
         limits.alpha, limits.period_hours * float(len(null.level)), null.clock[REJECTIONS]
     )
     # The index is asked for only where something may have shifted: logarithms are dear.
-    if null.level[test] > OK or log_e >= threshold:
+    is_settled = null.seen[test] >= limits.settled_hours
+    if is_settled and (null.level[test] > OK or log_e >= threshold):
         by_chance = mean * at.freedom[test] * (1.0 / rows + 1.0 / past)
         psi = stability_index(at, test, rows, past) - by_chance
         level = _level(limits, null.level[test], psi, log_e >= threshold)
         if level != null.level[test]:
-            said = out.found[out.filled[0]]
-            out.filled[0] += 1
-            said[0], said[1], said[2], said[3], said[4] = (
-                null.clock[HOUR],
-                test,
-                level,
-                psi,
-                by_chance,
-            )
-            said[5] = 0.0
+            null.clock[REJECTIONS] += null.level[test] == OK
+            said = out.found[_say(null, test, level, out)]
+            said[3], said[4], said[6], said[7] = psi, by_chance, log_e, threshold
+            said[8], said[9] = rows, past
             if test < subjects:
                 said[5] = wasserstein(edges, at, subject, rows, past) / deviation[subject]
-            said[6], said[7], said[8], said[9] = log_e, threshold, rows, past
-            null.clock[REJECTIONS] += null.level[test] == OK
-            null.level[test] = level
-    # What looks like a shift that is not believed yet must not make itself usual.
-    if null.level[test] == OK and log_p > LEARNED_ABOVE:
-        _learn(null, test, statistic, limits.memory_hours)
+    _wait(null, test, statistic if log_p > LEARNED_ABOVE else math.nan, limits.memory_hours)
+
+
+@borrowing
+def _say(null: Any, test: int, level: int, out: Any) -> int:
+    """A test's level from here on; returns the row that has room for the evidence."""
+    row = out.filled[0]
+    said = out.found[row]
+    out.filled[0] += 1
+    said[:] = 0.0
+    said[0], said[1], said[2] = null.clock[HOUR], test, level
+    null.level[test] = level
+    return row
 
 
 @borrowing
@@ -231,6 +244,23 @@ def _level(limits: Any, level: int, psi: float, is_rejected: bool) -> int:
     if not is_rejected or psi < limits.psi_warning:
         return OK
     return ALARM if psi >= limits.psi_alarm else WARNING
+
+
+@borrowing
+def _wait(null: Any, test: int, statistic: float, memory_hours: float) -> None:
+    """Learn a statistic a day later, and only if nothing was found until then.
+
+    A fault that begins fills the window by and by: it must not make itself usual before it is believed.
+    """
+    place = null.clock[HOUR] % QUARANTINE_HOURS
+    if null.level[test] > OK:
+        for each in range(QUARANTINE_HOURS):
+            null.waiting[each, test] = math.nan
+        return
+    waited = null.waiting[place, test]
+    null.waiting[place, test] = statistic
+    if not math.isnan(waited):
+        _learn(null, test, waited, memory_hours)
 
 
 @borrowing

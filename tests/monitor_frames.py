@@ -27,7 +27,9 @@ def quick_settings(**changes: Any) -> MonitorSettings:
         "cohorts": CohortSettings(cohort_s=2 * HOUR_S, warm_up_s=2 * DAY_S, amount_sample=500),
         "dispersion": DispersionSettings(block_s=DAY_S),
         "fraud_rate": FraudRateSettings(gap_s=6 * HOUR_S, least_reports=20.0),
-        "shift": ShiftSettings(learn_from_s=HOUR_S, learn_s=2 * DAY_S, least_rows=300, weeks=1),
+        "shift": ShiftSettings(
+            learn_from_s=HOUR_S, learn_s=2 * DAY_S, least_rows=300, weeks=1, settle_hours=20
+        ),
         "cohorts_held": 16,
     }
     return MonitorSettings(**chosen | changes)
