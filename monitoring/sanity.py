@@ -141,8 +141,10 @@ class Sanity:
         before, self._weight = self._weight, weight
         # The intercept is left out: it is the fraud rate, and outweighs all others.
         now, then = weight[:-1], before[:-1]
-        lengths = float(np.linalg.norm(now)) * float(np.linalg.norm(then)) if len(then) else 0.0
-        if int(table["version"][0]) < settings.settled_versions or not math.isfinite(lengths):
+        if not len(then) or int(table["version"][0]) < settings.settled_versions:
+            return findings
+        lengths = float(np.linalg.norm(now)) * float(np.linalg.norm(then))
+        if not math.isfinite(lengths):
             return findings
         cosine = float(now @ then) / lengths if lengths > 0.0 else 0.0
         limits = settings.direction_warning, settings.direction_alarm
