@@ -152,7 +152,7 @@ class EngineTask:
             problem = problem_of(TimeoutError())
             self._taken.refuse(problem)
             self.waiting.refuse(problem)
-            self._slow = True
+            self._slow, self.broken = True, problem
 
     async def _cycle(self, taken: Slice) -> None:
         frames: list[Frame] = []
@@ -169,7 +169,7 @@ class EngineTask:
         finally:
             self._taken = None
         if self._slow:
-            self._slow = False
+            self._slow, self.broken = False, None
             self.waiting.admit()
         self._observe(frames)
         for answer, frame in changed:

@@ -6,13 +6,18 @@ disk: it is the same failing write.
 
 import asyncio
 import resource
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from hard_load import Load, schema_file
 from ledger_checks import check_book, check_recovery
 from running import GUARD_S, Running, running_service
 from warm_parent import WarmParent
+
+from fraud_system.ledger import SqliteLedger
+from fraud_system.replay import joined
 
 UNLIMITED = resource.RLIM_INFINITY
 
@@ -79,6 +84,32 @@ def test_the_service_can_be_stopped_while_the_disk_is_full(
         assert "ledger" in refused.json()["detail"]
         assert str(tmp_path) not in refused.text
         assert service.stop() == 0, service.log
+
+
+def test_a_commit_that_hangs_is_answered_in_time_and_may_be_stored(
+    tmp_path: Path, warm: WarmParent
+) -> None:
+    """Somebody else holds SQLite's lock on the file, for less long than the commit waits for it."""
+    with running_service(tmp_path, warm.start, answer_timeout_s=0.5) as service:
+        service.wait_until_ready()
+        now = service.client.get("/v1/model").json()["known_time"]
+        content = {"event_time": now, "amount": 1.0, "card": "c", "terminal": "t"}
+        rows = [content | {"transaction_id": name} for name in "ab"]
+        with closing(sqlite3.connect(service.ledger_file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refused = [service.client.post("/v1/score", json=row) for row in rows]
+            assert [each.status_code for each in refused] == [503, 503]
+            assert refused[0].json()["detail"] == "there was no answer in time"
+            assert not is_ready(service)
+            other.execute("ROLLBACK")
+        service.wait_until_ready()
+        answers = [service.client.post("/v1/score", json=row).json() for row in rows]
+        assert answers == [service.client.post("/v1/score", json=row).json() for row in rows]
+        assert service.stop() == 0, service.log
+    with SqliteLedger(service.ledger_file, read_only=True) as ledger:
+        tables = joined(ledger.frames())
+    assert tables["transaction"]["transaction_id"].tolist() == [b"a", b"b"]
+    check_recovery(service.ledger_file)
 
 
 def test_a_disk_that_cannot_be_written_ends_the_start_with_the_reason(warm: WarmParent) -> None:
