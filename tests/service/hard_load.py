@@ -275,8 +275,9 @@ def make_history(folder: Path, start: Start) -> tuple[Book, Path]:
         load.goes_on_from(service.client.get("/v1/model").json()["known_time"])
 
         async def kill() -> None:
-            while len(list(folder.glob("*-snapshots/*.snapshot"))) < 4:  # two of each fold
-                await asyncio.sleep(0.01)
+            for fold in ("engine", "learner"):
+                while len(list(folder.glob(f"*-snapshots/{fold}-*.snapshot"))) < 2:
+                    await asyncio.sleep(0.01)
             service.process.kill()
 
         asyncio.run(load.life(service.url, 150, kill))
