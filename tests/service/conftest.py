@@ -3,11 +3,10 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from guarded import Guarded, guarded_service
-from hard_load import Book, make_history
+from hard_load import History, make_history
 from running import Running, running_service
 from warm_parent import WarmParent, warm_parent
 
@@ -36,20 +35,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         yield service
 
 
-class History(NamedTuple):
-    """What a killed service has left, and what its client knows of it."""
-
-    book: Book
-    ledger_file: Path
-    variables: dict[str, object]
-
-
 @pytest.fixture(scope="session")
 def killed_history(tmp_path_factory: pytest.TempPathFactory, warm: WarmParent) -> History:
     """A thousand events and two snapshots of each fold; not to be changed."""
-    folder = tmp_path_factory.mktemp("history")
-    book, ledger_file = make_history(folder, warm.start)
-    return History(book, ledger_file, {"schema_file": folder / "crash.toml", "clock": "traffic"})
+    return make_history(tmp_path_factory.mktemp("history"), warm.start)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from running import GUARD_S, Start, running_service
@@ -262,15 +262,19 @@ def schema_file(folder: Path) -> Path:
     return path
 
 
-def make_history(folder: Path, start: Start) -> tuple[Book, Path]:
-    """A service under load with snapshots, and killed; returns what its client knows, and the ledger."""
+class History(NamedTuple):
+    """What a killed service has left, and what its client knows of it."""
+
+    book: Book
+    ledger_file: Path
+    variables: dict[str, object]
+
+
+def make_history(folder: Path, start: Start) -> History:
+    """A service under load that saves snapshots, and is killed."""
     load = Load(seed=2)
-    variables = {
-        "clock": "traffic",
-        "schema_file": schema_file(folder),
-        "snapshot_every_events": 300,
-    }
-    with running_service(folder, start, **variables) as service:
+    variables = {"clock": "traffic", "schema_file": schema_file(folder)}
+    with running_service(folder, start, snapshot_every_events=300, **variables) as service:
         service.wait_until_ready()
         load.goes_on_from(service.client.get("/v1/model").json()["known_time"])
 
@@ -282,4 +286,4 @@ def make_history(folder: Path, start: Start) -> tuple[Book, Path]:
 
         asyncio.run(load.life(service.url, 150, kill))
         service.process.wait(GUARD_S)
-    return load.book, service.ledger_file
+    return History(load.book, service.ledger_file, variables)
