@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitoring.bins import EDGES
 from monitoring.findings import Level
-from monitoring.hour_counts import HOURS_IN_WEEK, MISSING
+from monitoring.hour_counts import HOURS_IN_WEEK, MISSING, ROWS
 from monitoring.shift import SERVED, Shift
 from monitoring.shift_kernel import HOUR_US
 from monitoring.shift_tests import SMOOTHING
@@ -139,7 +139,7 @@ class _Hours:
             return np.concatenate([start, np.cumsum(values[place], axis=0, dtype=np.int64)])
 
         held = size if is_held.all() else int(np.argmin(is_held))
-        sums = summed(hours.past), summed(hours.past_rows), summed(hours.is_bad)
+        sums = summed(hours.past), summed(hours.past_rows[:, ROWS]), summed(hours.is_bad)
         return cls(shift, newest, *sums, held)
 
     def points(self) -> list[int]:

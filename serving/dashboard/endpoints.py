@@ -4,6 +4,7 @@
     GET /events                   what changes, as server-sent events
     GET /decisions?transaction_id the dashboard with what is on record about a transaction
     POST /mode                    plan B by hand; with API keys the admin's is typed in each time
+    POST /drift-report            begin a drift report; the page lists those that are kept
     POST /sign-in, /sign-out      a session that may read
     GET /assets/...               style, script and icon
 
@@ -32,6 +33,7 @@ from serving.dashboard.shown import Asked, Now, now_of
 from serving.dashboard.stream import Pieces, Readers, stream
 from serving.endpoints import Entrance, Handlers
 from serving.problems import Problem, problem_of
+from serving.reports import DriftReportAsked
 from serving.request_body import close_if_unread
 from serving.security_headers import ASSET_HEADERS, PAGE_HEADERS, Headers
 from serving.service import Service
@@ -89,6 +91,7 @@ class Dashboard:
             Route("/decisions", _Endpoint(self, self.look_up), methods=["GET"]),
             Route("/events", self.live, methods=["GET"]),
             Route("/mode", _Endpoint(self, self.switch), methods=["POST"]),
+            Route("/drift-report", _Endpoint(self, self.drift_report), methods=["POST"]),
             Route("/sign-in", _Endpoint(self, self.sign_in), methods=["POST"]),
             Route("/sign-out", _Endpoint(self, self.sign_out), methods=["POST"]),
         ]
@@ -152,6 +155,20 @@ class Dashboard:
             asked_again = Asked(problem=sentence, at="mode", mode=mode, reason=reason)
             return self._answer(request, asked_again, problem.status)
         return 303, HTML, b"", ((b"location", b"/"),)
+
+    async def drift_report(self, request: Request) -> Answer:
+        """Begin a drift report of the last week, in a process of its own."""
+        try:
+            if self._needs_key:
+                self._entrance.let_in(_bearer(request), "admin")
+            self._service.reports.start(DriftReportAsked())
+        except Problem as problem:
+            if not self.may_read(request):
+                raise
+            return self._answer(
+                request, Asked(problem=_sentence(problem), at="report"), problem.status
+            )
+        return 303, HTML, b"", ((b"location", b"/#reports"),)
 
     async def sign_in(self, request: Request) -> Answer:
         """Exchange a key for a session."""
@@ -244,7 +261,10 @@ class Dashboard:
     def _answer(self, request: Request, asked: Asked, status: int = 200) -> Answer:
         if not self.may_read(request):
             return status, HTML, self.page.sign_in(Asked()), ()
-        asked = replace(asked, can_sign_out=self._needs_key, needs_key=self._needs_key)
+        reports = tuple(self._service.reports.states().reports)
+        asked = replace(
+            asked, can_sign_out=self._needs_key, needs_key=self._needs_key, reports=reports
+        )
         return status, HTML, self.page.whole(self._now(), self._service.view, asked), ()
 
     async def send_error(self, send: Send, problem: Problem) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from fraud_system.events import SECOND_US
 from monitoring.view import EntrySeen, MonitorView
 from serving.dashboard.ring import Figures, Ring
+from serving.reports import ReportState
 from serving.state import model_state
 from serving.wire import Explanation, ModelState
 
@@ -88,16 +89,18 @@ class Asked:
         sought: the transaction that was looked up.
         found: what is on record about it.
         mode, reason: as sent, to be mended.
+        reports: drift reports, the newest first.
     """
 
     can_sign_out: bool = False
     needs_key: bool = False
     problem: str = ""
-    at: Literal["", "lookup", "mode", "sign-in"] = ""
+    at: Literal["", "lookup", "mode", "report", "sign-in"] = ""
     sought: str = ""
     found: Explanation | None = None
     mode: str = ""
     reason: str = ""
+    reports: tuple[ReportState, ...] = ()
 
 
 def now_of(service: "Service", ring: Ring) -> Now:
