@@ -23,7 +23,7 @@ class Traffic:
 
     >>> traffic = Traffic(seed=1, now=datetime(2026, 1, 31, tzinfo=UTC), run="r")
     >>> one, two = traffic.singles(2)
-    >>> one[:24], one == two
+    >>> one[:23], one == two
     (b'POST /v1/score HTTP/1.1', False)
     """
 

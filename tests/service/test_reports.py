@@ -186,7 +186,7 @@ def test_the_scorer_does_not_import_what_costs_seconds() -> None:
 
 def test_a_session_of_the_page_may_read_reports_but_begin_none(guarded: Guarded) -> None:
     client, key = guarded.running.client, guarded.keys["read"]
-    paths = ("/v1/reports", "/v1/reports/9", "/reports/9/drift.html")
+    paths = ("/v1/reports", "/v1/reports/999999999", "/reports/999999999/drift.html")
     assert [client.get(path).status_code for path in paths] == [401, 401, 401]
     form = {"key": key}
     origin = {"origin": guarded.running.url}
