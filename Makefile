@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install run schema train handbook evaluate replay audit-labels drift-report bench-audit bench-train bench-models bench-scaling bench-labels bench-burst bench-serve ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test audit lock clean
+.PHONY: help install run schema train handbook evaluate replay audit-labels drift-report bench-audit bench-train bench-models bench-scaling bench-labels bench-monitors bench-burst bench-serve ablate readme-figures serve demo-traffic backup restore archive erase-card api-key check format test audit lock clean
 
 help: ## list the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-scaling: $(READY) ## is the cost linear? a stream against one ten times as
 
 bench-labels: $(READY) ## late labels: what waiting costs, and what each strategy wins back   [SEEDS=5]
 	@$(BIN)/python -m benchmarks.labels $(if $(SEEDS),--seeds $(SEEDS))
+
+bench-monitors: $(READY) ## the monitors beside ADWIN, Page-Hinkley and Evidently on the same streams   [SEEDS=3 RUNS=50]
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.monitors $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RUNS),--runs $(RUNS))
 
 bench-burst: $(READY) ## does a burst of 50,000 reports make anybody who pays wait?   [ROUNDS=3]
 	@$(BIN)/python -m benchmarks.burst $(if $(ROUNDS),--rounds $(ROUNDS))

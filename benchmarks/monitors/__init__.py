@@ -1,0 +1,1 @@
+"""`make bench-monitors`: the monitors beside river's drift detectors and Evidently's default preset."""
