@@ -79,7 +79,7 @@ def test_who_may_not_read_is_not_signed_in(guarded: Guarded, key: str) -> None:
         {},
     ],
 )
-@pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/mode"])
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/mode", "/drift-report"])
 def test_forms_of_other_sites_are_refused(
     guarded: Guarded, path: str, headers: dict[str, str]
 ) -> None:

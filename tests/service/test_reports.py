@@ -156,9 +156,13 @@ def test_the_real_service_makes_a_real_report(service: Running) -> None:
         ]
         sent = service.client.post("/v1/score/batch", json=rows, headers={"Known-Time": moment})
         assert all("problem" not in each for each in sent.json()), sent.text[:500]
-    begun = service.client.post("/v1/admin/drift-report", json={})
-    assert begun.status_code == 202
-    status = f"/v1/reports/{begun.json()['id']}"
+    # By the form of the page; the route of the API begins the same.
+    form = {"content-type": "application/x-www-form-urlencoded", "origin": service.url}
+    assert service.client.post("/drift-report", headers=form, content=b"").status_code == 303
+    begun = service.client.get("/v1/reports").json()["reports"][0]["id"]
+    again = service.client.post("/v1/admin/drift-report", json={})
+    assert again.status_code == 409, "one at a time"
+    status = f"/v1/reports/{begun}"
     done = service.wait_for(
         lambda: found if (found := service.client.get(status).json())["status"] != "running" else {}
     )
@@ -170,10 +174,8 @@ def test_the_real_service_makes_a_real_report(service: Running) -> None:
     assert page.headers["content-security-policy"].startswith(
         "sandbox allow-scripts; default-src 'none'"
     )
-    assert service.client.get(f"/reports/{begun.json()['id']}/other.html").status_code == 404
-    assert begun.json()["id"] in [
-        r["id"] for r in service.client.get("/v1/reports").json()["reports"]
-    ]
+    assert service.client.get(f"/reports/{begun}/other.html").status_code == 404
+    assert f'href="{done["page"]}"' in service.client.get("/").text
 
 
 def test_the_scorer_does_not_import_what_costs_seconds() -> None:
