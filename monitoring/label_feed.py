@@ -5,8 +5,7 @@ reports that the model's probabilities and the law of delays expect in that stre
 the week usually brings per such report (a feed that rests at weekends is not silent then; nor are duplicates
 and reversals a flood). The statistic is the e-detector of `watch`, its cohorts being the stretches in which
 messages come, betting on a third, a twentieth, and on three and twenty times as many: `fewer` is silence,
-`more` is a flood. Reports of one cluster do not come together, so no dispersion is asked for. What is usual
-is not learned while there is an alarm.
+`more` is a flood. What is usual is not learned while there is an alarm.
 
 It cannot see: a feed that loses less than half of its messages (`calibration` does, sooner or later); a
 silence that is shorter than what some twenty messages usually take; and why.
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_system.setting_checks import check_positive
-from monitoring.e_detector import FEWER, EDetectorSettings
+from monitoring.e_detector import FEWER, MORE, EDetectorSettings
 from monitoring.findings import Finding, Level
 from monitoring.stretch import Stretch
 from monitoring.watch import Marks, Watch
@@ -65,7 +64,10 @@ class LabelFeed:
     def __init__(self, settings: LabelFeedSettings, stretches: int, cohort_us: int) -> None:
         self.settings = settings
         what, by = "label messages", "so many transactions make"
-        self.watch = Watch(MONITOR, "messages", what, by, settings.detector, stretches)
+        self.silent, self.flooded = (
+            Watch(MONITOR, "messages", what, by, settings.detector, stretches, (side,))
+            for side in (FEWER, MORE)
+        )
         places = places_in_week(cohort_us)
         self._messages = np.full(places, settings.prior_reports)
         self._expected = np.full(places, settings.prior_reports)
@@ -73,7 +75,12 @@ class LabelFeed:
     @property
     def silence(self) -> Level:
         """Whether too few messages come."""
-        return self.watch.levels[FEWER]
+        return self.silent.levels[FEWER]
+
+    @property
+    def evidence(self) -> float:
+        """Of silence or of a flood, whichever is more likely; in transactions."""
+        return max(*self.silent.evidence, *self.flooded.evidence)
 
     def fold(self, stretch: Stretch) -> list[Finding]:
         """Take the next stretch; returns what has changed."""
@@ -81,13 +88,12 @@ class LabelFeed:
         reports = stretch.expected_reports
         expected = reports * self._messages[place] / self._expected[place]
         now = np.array([stretch.number])
-        findings = self.watch.fold(
-            stretch,
-            Marks(np.repeat(now, stretch.messages), np.ones(stretch.messages)),
-            Marks(now, np.array([expected])),
-            dispersion=1.0,
-        )
-        if Level.ALARM not in self.watch.levels:
+        came = Marks(np.repeat(now, stretch.messages), np.ones(stretch.messages))
+        due = Marks(now, np.array([expected]))
+        # Reports of one cluster come apart when there is silence, and may come together in a flood.
+        findings = self.silent.fold(stretch, came, due, dispersion=1.0)
+        findings += self.flooded.fold(stretch, came, due, stretch.dispersion)
+        if max(*self.silent.levels, *self.flooded.levels) < Level.ALARM:
             keep = 1.0 - 1.0 / self.settings.memory_weeks
             self._messages[place] = keep * self._messages[place] + stretch.messages
             self._expected[place] = keep * self._expected[place] + reports
@@ -95,10 +101,17 @@ class LabelFeed:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""
-        own = {"messages": self._messages.copy(), "expected": self._expected.copy()}
-        return own | {f"watch.{name}": a for name, a in self.watch.to_arrays().items()}
+        arrays = {"messages": self._messages.copy(), "expected": self._expected.copy()}
+        for name, watch in self._watches().items():
+            arrays |= {f"{name}.{n}": array for n, array in watch.to_arrays().items()}
+        return arrays
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take a snapshot's state."""
         self._messages[:], self._expected[:] = arrays["messages"], arrays["expected"]
-        self.watch.restore({n[6:]: a for n, a in arrays.items() if n.startswith("watch.")})
+        for name, watch in self._watches().items():
+            cut = len(name) + 1
+            watch.restore({n[cut:]: a for n, a in arrays.items() if n.startswith(name + ".")})
+
+    def _watches(self) -> dict[str, Watch]:
+        return {"silent": self.silent, "flooded": self.flooded}

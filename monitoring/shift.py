@@ -14,7 +14,9 @@ Two things have to come together before anything is said:
   (bounded after Chernoff). Over features and hours together the false discovery rate is kept by e-LOND
   (`online_fdr`) at `false_discovery_rate` in every `period_weeks`.
 - *It is large.* The population stability index sum (p - q) log(p / q), less what chance explains, is at
-  least `psi_warning` (.1) or `psi_alarm` (.25), as is usual in credit scoring (Siddiqi 2006).
+  least `psi_warning` (.1) or `psi_alarm` (.25), as is usual in credit scoring (Siddiqi 2006). And at least
+  `least_moved` (5 %) of the rows are in another bin: the index makes much of rare values that come in
+  episodes. (That does not hold for missing shares.)
 
 The Wasserstein distance of the binned distributions, in standard deviations, goes into the evidence. A level
 ends when the index falls below `psi_end`. Hours in which a subject was not well are not compared with later:
@@ -60,6 +62,7 @@ class ShiftSettings:
         weeks: earlier weeks that are compared with, at most.
         false_discovery_rate: of all discoveries within a period.
         period_weeks: its length.
+        least_moved: share of the rows.
         psi_warning, psi_alarm, psi_end: of the index.
         settle_hours: that each test must have seen its statistic for, before it says anything.
         memory_weeks: for how long a test remembers what its statistic was.
@@ -77,6 +80,7 @@ class ShiftSettings:
     weeks: int = 4
     false_discovery_rate: float = 0.01
     period_weeks: int = 4
+    least_moved: float = 0.05
     psi_warning: float = 0.1
     psi_alarm: float = 0.25
     psi_end: float = 0.05
@@ -136,6 +140,7 @@ class Shift:
             weeks=settings.weeks,
             alpha=settings.false_discovery_rate,
             period_hours=settings.period_weeks * HOURS_IN_WEEK,
+            least_moved=settings.least_moved,
             psi_warning=settings.psi_warning,
             psi_alarm=settings.psi_alarm,
             psi_end=settings.psi_end,

@@ -50,6 +50,7 @@ class Limits(NamedTuple):
     weeks: int
     alpha: float
     period_hours: int
+    least_moved: float
     psi_warning: float
     psi_alarm: float
     psi_end: float
@@ -165,7 +166,8 @@ def judge(
     if is_settled and (null.level[test] > OK or log_e >= threshold):
         by_chance = mean * at.freedom[test] * (1.0 / rows + 1.0 / past)
         psi = stability_index(at, test, rows, past) - by_chance
-        level = _level(limits, null.level[test], psi, log_e >= threshold)
+        few = test < subjects and moved_share(at, test, rows, past) < limits.least_moved
+        level = _level(limits, null.level[test], 0.0 if few else psi, log_e >= threshold)
         if level != null.level[test]:
             null.clock[REJECTIONS] += null.level[test] == OK
             said = out.found[_say(null, test, level, out)]
@@ -212,6 +214,16 @@ def stability_index(at: Any, test: int, rows: float, past: float) -> float:
             was = (before + SMOOTHING) / (past + SMOOTHING * filled)
             total += (share - was) * math.log(share / was)
     return total
+
+
+@borrowing
+def moved_share(at: Any, test: int, rows: float, past: float) -> float:
+    """Share of rows that are in another bin than before: the total variation distance of a test of values."""
+    total = 0.0
+    for each in range(EDGES + 1):
+        now, before = _bin_of(at.now, test, each, rows), _bin_of(at.past, test, each, past)
+        total += abs(now / rows - before / past)
+    return total / 2.0
 
 
 @borrowing

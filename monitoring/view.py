@@ -337,11 +337,11 @@ def _labels(overseer: Overseer) -> LabelsSeen:
     monitor = overseer.monitor
     delays_us = monitor.cohorts.law.quantiles(np.array(DELAY_CHANCES), overseer.known_time_us)
     delays = [_round(each / DAY_US) for each in delays_us.tolist()]
-    watch = monitor.label_feed.watch
+    watch = monitor.label_feed.silent
     return LabelsSeen(
         list(zip(DELAY_CHANCES, delays, strict=True)),
         _by_day(*_cohorts(overseer, watch, since_alarm=False)),
-        _number(max(watch.evidence)),
+        _number(monitor.label_feed.evidence),
         watch.settings.mean_time_between_false_alarms,
         _number(monitor.label_delay.evidence),
     )

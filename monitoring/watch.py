@@ -41,6 +41,7 @@ class Watch:
         by: who expected it, in words.
         settings: of the detector.
         cohorts: held apart.
+        sides: MORE, FEWER: what is told; the other side is not even looked at.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Watch:
         by: str,
         settings: EDetectorSettings,
         cohorts: int,
+        sides: tuple[int, ...] = (MORE, FEWER),
     ) -> None:
         self.monitor, self.subject, self.what, self.by = monitor, subject, what, by
-        self.settings = settings
+        self.settings, self.sides = settings, sides
         self.detector = EDetector(settings, cohorts)
         self.levels = [Level.OK, Level.OK]
         self.evidence = (0.0, 0.0)
@@ -79,9 +81,10 @@ class Watch:
         return findings
 
     def _judge(self, stretch: Stretch, dispersion: float) -> list[Finding]:
-        self.evidence = self.detector.evidence()
+        more, fewer = self.detector.evidence()
+        self.evidence = more * (MORE in self.sides), fewer * (FEWER in self.sides)
         findings = []
-        for side in (MORE, FEWER):
+        for side in self.sides:
             level = self._level(side, dispersion)
             if level != self.levels[side]:
                 findings.append(self._finding(side, level, stretch))
