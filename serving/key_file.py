@@ -25,6 +25,7 @@ from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
+from fraud_system.durable_files import write_file
 from fraud_system.errors import ConfigError
 
 Scope = Literal["score", "label", "read", "admin"]
@@ -163,16 +164,7 @@ def revoke_key(path: Path, identity: str) -> StoredKey:
 
 def _write_keys(path: Path, keys: list[StoredKey]) -> None:
     content = msgspec.json.format(msgspec.json.encode(_File(1, keys)), indent=2) + b"\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)  # of a process that was killed
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor, not a path
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)
-    with _directory(path) as directory:
-        os.fsync(directory)
+    write_file(path, content, mode=0o600)
 
 
 @contextlib.contextmanager

@@ -6,12 +6,11 @@ that training simply goes on) or from nothing.
 """
 
 import json
-import os
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fraud_system.durable_files import copy_file, sync_folder
 from fraud_system.errors import ArtefactError, ConfigError
 from fraud_system.models.artefact import LoadedModel, load_model
 from fraud_system.schema import Schema
@@ -137,9 +136,7 @@ def _copy_run(run: Path, ledger_file: Path) -> None:
     if snapshots.is_dir():
         shutil.copytree(snapshots, f"{ledger_file}{SNAPSHOTS}", dirs_exist_ok=True)
     aside = ledger_file.with_name(f".{ledger_file.name}.new")
-    with suppress(FileNotFoundError):
-        aside.unlink()
-    shutil.copyfile(source, aside)
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
+    aside.unlink(missing_ok=True)  # of a start that was cut off
+    copy_file(source, aside)
     aside.replace(ledger_file)
+    sync_folder(ledger_file.parent)

@@ -7,9 +7,8 @@ since, and has passed the same checks as in a durable ledger.
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
+from fraud_system.closing import Closing
 from fraud_system.errors import CorruptFrame, LedgerError
 from fraud_system.events import Column, Frame
 from fraud_system.ledger.base import (
@@ -34,7 +33,7 @@ from fraud_system.ledger.places import (
 from fraud_system.ledger.snapshots import decode_snapshot, encode_snapshot
 
 
-class MemoryLedger:
+class MemoryLedger(Closing):
     """`Ledger` without durability.
 
     >>> with MemoryLedger() as ledger:
@@ -221,17 +220,6 @@ class MemoryLedger:
     def close(self) -> None:
         """See `Ledger.close`."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check_open(self) -> None:
         if self._closed:

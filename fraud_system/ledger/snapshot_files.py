@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from fraud_system.durable_files import sync_folder
 from fraud_system.errors import CorruptFrame, LedgerError
 from fraud_system.events import Column
 from fraud_system.ledger.base import SNAPSHOTS_KEPT
@@ -49,7 +50,7 @@ class SnapshotFiles:
             )
         if not self._folder.exists():
             self._folder.mkdir(exist_ok=True)
-            _sync_folder(self._folder.parent)
+            sync_folder(self._folder.parent)
         self._remove_abandoned()
         with _unfinished(self._folder, name) as (file, path):
             for record in encode_snapshot(f"{name}@{seq}", arrays, history):
@@ -57,7 +58,7 @@ class SnapshotFiles:
             file.flush()
             os.fsync(file.fileno())
             path.replace(self._path(name, seq))
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         for old in set(self._seqs(name)) - set(self.usable_seqs(name)):
             self._path(name, old).unlink(missing_ok=True)
 
@@ -163,12 +164,3 @@ def _records(file: IO[bytes]) -> Iterator[bytes]:
     end = os.fstat(file.fileno()).st_size
     while file.tell() < end:
         yield read_record(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in it durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,9 +14,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
+from fraud_system.closing import Closing
 from fraud_system.errors import CorruptFrame, LedgerError
 from fraud_system.events import Column, Frame
 from fraud_system.ledger import sqlite_index
@@ -50,7 +50,7 @@ def snapshot_folder(path: Path) -> Path:
     return Path(f"{path}-snapshots")
 
 
-class SqliteLedger:
+class SqliteLedger(Closing):
     """`Ledger` in one SQLite file.
 
     The writer holds a lock on the file `<path>-writer` beside it; a second writer is refused.
@@ -183,17 +183,6 @@ class SqliteLedger:
         """See `Ledger.close`."""
         with self._turn, ledger_errors(self._path):
             self._held.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _commit(self) -> Iterator[sqlite3.Connection]:

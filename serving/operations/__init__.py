@@ -1,6 +1,6 @@
 """Looking after a ledger: backup and restore, retention, erasure of a card, and the proof of the whole.
 
-Reading order: `durable_files` and `ledger_files` (what lies where), `manifest`, `backup`, `restore`; then
+Reading order: `ledger_files` (what lies where), `manifest`, `backup`, `restore`; then
 `archive_tables` (frames as Parquet and back), `archive` (a folder of them), `retention` (what may go),
 `dropping`, `whole_ledger` (archive and ledger read as one); then
 `erasure` (what is erased of a card), `journal` and `erase`. The commands are in `commands`.

@@ -23,11 +23,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fraud_system.durable_files import disk_errors, sync_file, sync_folder, write_file
 from fraud_system.errors import ArtefactError, LedgerError
 from fraud_system.events import Frame
 from fraud_system.ledger import encode_frame
 from serving.operations.archive_tables import FRAMES, form_of, from_arrow, to_arrow
-from serving.operations.durable_files import disk_errors, sync_file, sync_folder, write_file
 from serving.operations.manifest import FileEntry
 
 SPAN_EVENTS = 250_000

@@ -25,13 +25,13 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from fraud_system.durable_files import copy_file, disk_errors, sync_folder
 from fraud_system.errors import LedgerError
 from fraud_system.ledger import SqliteLedger
 from fraud_system.ledger.sqlite_file import connected, ledger_errors
 from fraud_system.ledger.sqlite_schema import LEDGER_VERSION
 from monitoring.overseer import SNAPSHOT
 from serving.columns import time_of
-from serving.operations.durable_files import copy_file, disk_errors, sync_folder
 from serving.operations.journal import check_none
 from serving.operations.ledger_files import LedgerFiles, bounds, check_exists, check_whole
 from serving.operations.manifest import BackupManifest, FileEntry

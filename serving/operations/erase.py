@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fraud_system.durable_files import disk_errors, sync_folder
 from fraud_system.errors import LedgerError
 from fraud_system.events import Frame
 from fraud_system.keys import key_of
@@ -31,7 +32,6 @@ from fraud_system.ledger.sqlite_schema import prepare
 from fraud_system.settings import Settings
 from serving.operations import journal
 from serving.operations.archive import Archive
-from serving.operations.durable_files import disk_errors, sync_folder
 from serving.operations.erasure import Keys, Replacement, entity_of, erased, transactions_of
 from serving.operations.ledger_files import LedgerFiles, check_exists, records
 from serving.operations.snapshots import save_snapshots

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fraud_system.durable_files import disk_errors, sync_folder, write_file
 from fraud_system.errors import ArtefactError, LedgerError
-from serving.operations.durable_files import disk_errors, sync_folder, write_file
 from serving.operations.erasure import Replacement
 
 _MAX_BYTES = 1 << 16

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
+from fraud_system.durable_files import disk_errors, sha256_of, write_file
 from fraud_system.errors import ArtefactError
-from serving.operations.durable_files import disk_errors, sha256_of, write_file
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 1 << 20

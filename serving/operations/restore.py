@@ -3,9 +3,9 @@
 from contextlib import suppress
 from pathlib import Path
 
+from fraud_system.durable_files import copy_file, disk_errors, sync_folder
 from fraud_system.errors import LedgerError
 from fraud_system.ledger.sqlite_file import ledger_errors, writer_lock
-from serving.operations.durable_files import copy_file, disk_errors, sync_folder
 from serving.operations.ledger_files import LedgerFiles
 from serving.operations.manifest import BackupManifest, check_files, read_manifest
 

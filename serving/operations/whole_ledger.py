@@ -1,16 +1,15 @@
 """Archive and ledger read as one, from event 1 on: for a replay of everything that ever happened."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
+from fraud_system.closing import Closing
 from fraud_system.errors import ArtefactError, LedgerError
 from fraud_system.events import Column, Frame
 from fraud_system.ledger import Ledger
 from serving.operations.archive import Archive
 
 
-class WholeLedger:
+class WholeLedger(Closing):
     """A `Ledger` for reading, whose beginning comes from the archive where the ledger has it no more.
 
     It has no snapshots to begin at, so that whoever recovers from it begins at event 1; one may be saved, and
@@ -104,14 +103,3 @@ class WholeLedger:
     def close(self) -> None:
         """Close the ledger."""
         self._ledger.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fraud_system.durable_files import write_file
 from fraud_system.errors import ArtefactError, FraudSystemError
 from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.settings import Settings
@@ -69,7 +70,7 @@ def read_settings(path: Path) -> Settings:
 
 
 def write_settings(path: Path, settings: Settings) -> None:
-    """Leave the settings for the workers of a scorer, as JSON.
+    """Leave the settings for the workers of a scorer, as JSON: on the disk, whole or not at all.
 
     >>> import tempfile
     >>> from fraud_system.features.declaration import load_features
@@ -80,4 +81,4 @@ def write_settings(path: Path, settings: Settings) -> None:
     ...     read_settings(path) == Settings(listed)
     True
     """
-    path.write_text(json.dumps(settings.described(), indent=1) + "\n", encoding="utf-8")
+    write_file(path, (json.dumps(settings.described(), indent=1) + "\n").encode())

@@ -1,0 +1,26 @@
+"""What is given back at the end of a `with`: for everything that has a `close`."""
+
+from typing import Self
+
+
+class Closing:
+    """Closes itself when its block ends, however it ends.
+
+    >>> class Door(Closing):
+    ...     def close(self):
+    ...         print("closed")
+    >>> with Door():
+    ...     print("open")
+    open
+    closed
+    """
+
+    def close(self) -> None:
+        """Give everything back."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
