@@ -10,6 +10,7 @@ import gc
 import logging
 from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +24,6 @@ from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
 from monitoring.view import MonitorView
-from serving.alerts.alerts import Alerts
 from serving.alerts.secret import read_secret
 from serving.answers import Answers
 from serving.clocks import TrafficClock, WallClock
@@ -41,6 +41,9 @@ from serving.warm_up import load_code
 from serving.workers.messages import Message, ModeProposed, MonitorSees, WeightsProposed
 from serving.workers.standard import learner, monitor, snapshotter
 from serving.workers.supervisor import OnMessage, Supervisor, WorkerSpec, WorkerStatus
+
+if TYPE_CHECKING:
+    from serving.alerts.alerts import Alerts
 
 LOGGER = logging.getLogger(__name__)
 TICK_EVERY_S = 10.0
@@ -167,6 +170,9 @@ class Service:
         if self.configuration.clock == "traffic":
             self.clock = TrafficClock(engine.known_time_us)
         if self.configuration.webhook_url is not None:
+            # Here, as it brings an HTTP client: .3 s that most starts need not spend.
+            from serving.alerts.alerts import Alerts
+
             self.alerts = Alerts(
                 self.configuration.webhook_url,
                 self._secret,

@@ -38,7 +38,7 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "without"),
     [
-        ("serving.app", NEVER | {"tqdm"}),
+        ("serving.app", NEVER | {"httpx", "tqdm"}),
         ("serving.workers.snapshotter", NEVER | {"fastapi", "httpx", "jinja2", "tqdm", "uvicorn"}),
         ("serving.__main__", NEVER | ENGINE),  # keys are managed without an engine
         ("serving.client", NEVER | ENGINE),
