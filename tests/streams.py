@@ -29,7 +29,7 @@ from fraud_system.events import (
 from fraud_system.features.declaration import load_features
 from fraud_system.frames import MAX_RESOLVED_IN_FRAME
 from fraud_system.keys import keys_of
-from fraud_system.labels import LabelSettings
+from fraud_system.labels import LabelSettings, Outcome
 from fraud_system.learner import Learner
 from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
@@ -313,3 +313,9 @@ def digest(ledger: Any, *folds: Engine | Learner) -> str:
     for fold in folds:
         add(type(fold).__name__, fold.to_arrays())
     return found.hexdigest()
+
+
+def outcomes(lines: Iterable[Line]) -> list[str]:
+    """What became of each message, in order."""
+    _, tables = play(lines)
+    return [Outcome(code).name for code in tables["label"]["outcome"].tolist()]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from guarded import Guarded, guarded_service
 from hard_load import History, make_history
+from limited_server import LIMITS
+from live_server import Live, limited, live_server
 from running import Running, running_service
 from warm_parent import WarmParent, warm_parent
 
@@ -48,3 +50,10 @@ def history(killed_history: History, tmp_path: Path) -> History:
         copy = shutil.copytree if path.is_dir() else shutil.copyfile
         copy(path, tmp_path / path.name)
     return killed_history._replace(ledger_file=tmp_path / killed_history.ledger_file.name)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Live]:
+    """A trivial application behind the socket's bounds, set low."""
+    with live_server(limited(LIMITS)) as live:
+        yield live
