@@ -13,7 +13,7 @@ from monitoring.label_feed import LabelFeedSettings
 from monitoring.latency import LatencySettings
 from monitoring.performance import PerformanceSettings
 from monitoring.sanity import SanitySettings
-from monitoring.shift import ShiftSettings
+from monitoring.shift_settings import ShiftSettings
 from monitoring.staleness import StalenessSettings
 from monitoring.stretch import CohortSettings
 

@@ -23,80 +23,46 @@ ends when the index falls below `psi_end`. Hours in which a subject was not well
 a fault of two days is not taken for normal a week after. A change that stays is the new normal when all
 earlier weeks have left the memory.
 
+With a multiple of the usual traffic (`surge`), cards pay more often, counters rise and scores move: the
+traffic has changed, and the model need not be broken. Until a day after it (`surge_hours`, as counters of a
+day are full of it) an alarm is a warning; it is an alarm after that if it still lasts. Nothing is learned
+from a surge, nor is it compared with later.
+
 It cannot see: changes within a bin; features that are nearly always the same and now always are; changes
 of how features go together (`calibration` may); what is wrong from the first day; a drift slower than
-`weeks`. What depends on who answers (served probability, action) is not compared while plan B
-answers by decree.
+`weeks`; in a surge, what else is wrong. What depends on who answers (served probability, action) is not
+compared while plan B answers by decree.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system.errors import ConfigError
 from fraud_system.events import SECOND_US, Frame, Scorer
-from fraud_system.setting_checks import check_positive
 from monitoring.bins import EDGES, Bins, Sample
 from monitoring.findings import Finding, Level
 from monitoring.hour_counts import COUNTS, HOURS_IN_WEEK, NO_HOUR, Group, Hours
 from monitoring.shift_kernel import HOUR_US, fold
-from monitoring.shift_tests import FOUND, HOUR, QUARANTINE_HOURS, Changes, Compared, Limits, Null
+from monitoring.shift_settings import ShiftSettings
+from monitoring.shift_tests import (
+    CLOCKS,
+    FOUND,
+    HOUR,
+    QUARANTINE_HOURS,
+    SURGE,
+    Changes,
+    Compared,
+    Limits,
+    Null,
+)
 
 FEATURE, SCORE = "feature_shift", "score_shift"
 SERVED = ("model probability", "served probability", "action")
 FIRST_SERVED = 1  # of those, what depends on who answers begins here
 NOT_BEGUN = -1
 START_SHAPE = 2.0  # of the gamma law of a statistic, before anything is known of it
-
-
-@dataclass(frozen=True)
-class ShiftSettings:
-    """Args:
-        learn_from_s: after the first event, when the bins begin to be learned: counters fill first.
-        learn_s: for how long they are learned.
-        sample_rows: from so many rows at most.
-        least_rows: that a window holds.
-        weeks: earlier weeks that are compared with, at most.
-        false_discovery_rate: of all discoveries within a period.
-        period_weeks: its length.
-        least_moved: share of the rows.
-        psi_warning, psi_alarm, psi_end: of the index.
-        settle_hours: that each test must have seen its statistic for, before it says anything.
-        memory_weeks: for how long a test remembers what its statistic was.
-        start_mean: of the statistic, before anything is known of it,
-        start_hours: and how many hours that counts as.
-
-    Raises:
-        ConfigError: a number is out of range.
-    """
-
-    learn_from_s: int = 7 * 86_400
-    learn_s: int = 7 * 86_400
-    sample_rows: int = 4_096
-    least_rows: int = 1_000
-    weeks: int = 4
-    false_discovery_rate: float = 0.01
-    period_weeks: int = 4
-    least_moved: float = 0.05
-    psi_warning: float = 0.1
-    psi_alarm: float = 0.25
-    psi_end: float = 0.05
-    settle_hours: int = 168
-    memory_weeks: float = 4.0
-    start_mean: float = 2.0
-    start_hours: float = 48.0
-
-    def __post_init__(self) -> None:
-        check_positive("shift", zero_or_more="learn_from_s", **asdict(self))
-        if self.start_hours + self.settle_hours > self.memory_weeks * HOURS_IN_WEEK:
-            raise ConfigError("must be shorter than the memory", field="shift.settle_hours")
-        if not self.psi_end <= self.psi_warning <= self.psi_alarm:
-            raise ConfigError("must rise from end to warning to alarm", field="shift.psi_warning")
-        if self.false_discovery_rate >= 1.0:
-            raise ConfigError("is a share below 1", field="shift.false_discovery_rate")
 
 
 class Shift:
@@ -132,8 +98,9 @@ class Shift:
             seen=np.full(2 * width, settings.start_hours),
             waiting=np.full((QUARANTINE_HOURS, 2 * width), np.nan),
             level=np.zeros(2 * width, np.int64),
-            clock=np.zeros(3, np.int64),
+            clock=np.zeros(CLOCKS, np.int64),
         )
+        self._null.clock[SURGE] = -settings.surge_hours
         self._limits = Limits(
             first_served=self.features + FIRST_SERVED,
             least_rows=settings.least_rows,
@@ -144,6 +111,8 @@ class Shift:
             psi_warning=settings.psi_warning,
             psi_alarm=settings.psi_alarm,
             psi_end=settings.psi_end,
+            surge=settings.surge,
+            surge_hours=settings.surge_hours,
             settled_hours=settings.start_hours + settings.settle_hours,
             memory_hours=settings.memory_weeks * HOURS_IN_WEEK,
         )

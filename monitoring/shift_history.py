@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitoring.bins import EDGES
 from monitoring.findings import Level
-from monitoring.hour_counts import HOURS_IN_WEEK, MISSING, ROWS
+from monitoring.hour_counts import HOURS_IN_WEEK, MISSING, ROWS, SWITCHED
 from monitoring.shift import SERVED, Shift
 from monitoring.shift_kernel import HOUR_US
 from monitoring.shift_tests import SMOOTHING
@@ -161,7 +161,9 @@ class _Hours:
     def not_compared(self, levels: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(s,) what depends on who answers is not compared while plan B answers by decree."""
         served = np.arange(len(levels)) >= len(levels) - len(SERVED) + 1
-        return served & (self.bad[1] > 0) & (levels == Level.OK)
+        hours = self.shift.hours
+        by_decree = hours.past_rows[self.newest % len(hours.hour), SWITCHED] > 0
+        return served & by_decree & (levels == Level.OK)
 
     def compare(self, back: int) -> _Compared:
         """The window that ends `back` hours ago, with the same hours of earlier weeks."""

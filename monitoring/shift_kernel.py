@@ -15,7 +15,7 @@ from monitoring.hour_counts import (
     keep,
     window,
 )
-from monitoring.shift_tests import HOUR, OK, PERIOD, REJECTIONS, compare, judge
+from monitoring.shift_tests import HOUR, OK, PERIOD, REJECTIONS, SURGE, compare, judge
 
 HOUR_US = 3_600 * SECOND_US
 
@@ -75,7 +75,9 @@ def _close_hour(
     width = window(hours, hour, limits.least_rows)
     if width > 0 and counted > 0:
         rows = add_window(hours, hour, width, 0, at.now)
-        add_weeks(hours, hour, width, limits.weeks, at)
+        usual = add_weeks(hours, hour, width, limits.weeks, at)
+        if usual > 0.0 and rows > limits.surge * usual:
+            null.clock[SURGE] = hour
         compare(at, rows)
         skipped = limits.first_served if is_switched(hours, hour, width) else subjects
         for test in range(2 * subjects):
@@ -84,21 +86,28 @@ def _close_hour(
     switched = is_switched(hours, hour, 1)
     for each in range(subjects):
         is_well = null.level[each] == OK and null.level[subjects + each] == OK
+        is_well &= null.clock[SURGE] != hour
         hours.is_bad[place, each] = not is_well or (switched and each >= limits.first_served)
     null.clock[HOUR] = hour + 1
 
 
 @borrowing
-def add_weeks(hours: Any, hour: int, width: int, weeks: int, at: Any) -> None:
-    """Sum the same hours of earlier weeks; of each subject those weeks in which it was well throughout."""
+def add_weeks(hours: Any, hour: int, width: int, weeks: int, at: Any) -> float:
+    """Sum the same hours of earlier weeks; of each subject those weeks in which it was well throughout.
+
+    Returns the rows of a week, whether well or not; 0 if there is none.
+    """
     size, subjects = len(hours.hour), hours.past.shape[2]
     at.past[:] = 0
     at.past_rows[:] = 0.0
+    held, all_rows = 0, 0.0
     for week in range(1, weeks + 1):
         then = hour - week * HOURS_IN_WEEK
         rows = add_window(hours, hour, width, hour - then, at.week)
         if rows < 0.0:
             continue
+        held += 1
+        all_rows += rows
         at.is_well[:] = 1
         for back in range(width):
             place = (then - back) % size
@@ -111,3 +120,4 @@ def add_weeks(hours: Any, hour: int, width: int, weeks: int, at: Any) -> None:
             past, in_week = at.past[row], at.week[row]
             for each in range(subjects):
                 past[each] += in_week[each] * at.is_well[each]
+    return all_rows / held if held > 0 else 0.0

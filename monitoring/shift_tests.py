@@ -16,7 +16,8 @@ from monitoring.online_fdr import log_e_value, log_threshold
 
 Floats = NDArray[np.float64]
 OK, WARNING, ALARM = 0, 1, 2
-HOUR, REJECTIONS, PERIOD = range(3)  # places in `Null.clock`
+CLOCKS = 4
+HOUR, REJECTIONS, PERIOD, SURGE = range(CLOCKS)  # places in `Null.clock`
 FOUND = 10  # columns of `Changes.found`
 LEARNED_ABOVE = math.log(1e-4)  # hours less likely than this teach nothing
 QUARANTINE_HOURS = 24
@@ -31,7 +32,7 @@ class Null(NamedTuple):
         seen: (2 s,) hours that went into them.
         waiting: (QUARANTINE_HOURS, 2 s) statistics that are not learned yet, by hour; nan for none.
         level: (2 s,) of each test.
-        clock: (3,) HOUR that is not over, REJECTIONS in this period, PERIOD.
+        clock: (CLOCKS,) HOUR that is not over, REJECTIONS in this period, PERIOD, last hour of a SURGE.
     """
 
     mean: Floats
@@ -54,6 +55,8 @@ class Limits(NamedTuple):
     psi_warning: float
     psi_alarm: float
     psi_end: float
+    surge: float
+    surge_hours: int
     settled_hours: float
     memory_hours: float
 
@@ -146,7 +149,7 @@ def judge(
     if test < subjects:
         rows -= at.now[MISSING, subject]
         past -= at.past[MISSING, subject]
-    if 2.0 * past < limits.least_rows and null.level[test] > OK:
+    if at.past_rows[subject] == 0.0 and null.level[test] > OK:
         # It has not been well in any week that is remembered: so this is what is normal now.
         _say(null, test, OK, out)
         return
@@ -163,11 +166,13 @@ def judge(
     )
     # The index is asked for only where something may have shifted: logarithms are dear.
     is_settled = null.seen[test] >= limits.settled_hours
+    in_surge = null.clock[HOUR] - null.clock[SURGE] < limits.surge_hours
     if is_settled and (null.level[test] > OK or log_e >= threshold):
         by_chance = mean * at.freedom[test] * (1.0 / rows + 1.0 / past)
         psi = stability_index(at, test, rows, past) - by_chance
         few = test < subjects and moved_share(at, test, rows, past) < limits.least_moved
         level = _level(limits, null.level[test], 0.0 if few else psi, log_e >= threshold)
+        level = min(level, max(WARNING, null.level[test])) if in_surge else level
         if level != null.level[test]:
             null.clock[REJECTIONS] += null.level[test] == OK
             said = out.found[_say(null, test, level, out)]
@@ -175,7 +180,8 @@ def judge(
             said[8], said[9] = rows, past
             if test < subjects:
                 said[5] = wasserstein(edges, at, subject, rows, past) / deviation[subject]
-    _wait(null, test, statistic if log_p > LEARNED_ABOVE else math.nan, limits.memory_hours)
+    is_usual = log_p > LEARNED_ABOVE and not in_surge
+    _wait(null, test, statistic if is_usual else math.nan, limits.memory_hours)
 
 
 @borrowing

@@ -8,7 +8,8 @@ import pytest
 from fraud_system.errors import ConfigError
 from fraud_system.events import Frame, Scorer
 from monitoring.findings import Level
-from monitoring.shift import Shift, ShiftSettings
+from monitoring.shift import Shift
+from monitoring.shift_settings import ShiftSettings
 
 HOUR_US = 3_600_000_000
 DAY = 24
@@ -17,13 +18,19 @@ NAMES = ("habit", "season", "rare", "gaps")
 SETTINGS = ShiftSettings(learn_from_s=0, learn_s=7 * 86_400, least_rows=800, weeks=2)
 
 
-def traffic(seed: int, hours: int, change: Any = None, per_hour: int = 120) -> list[Frame]:
-    """An hour a frame: customers with habits, a feature of the hour, one mostly nought, one with gaps."""
+def traffic(
+    seed: int, hours: int, change: Any = None, per_hour: int = 120, times: Any = None
+) -> list[Frame]:
+    """An hour a frame: customers with habits, a feature of the hour, one mostly nought, one with gaps.
+
+    `times(hour)` multiplies the rows of an hour.
+    """
     draw = np.random.default_rng(seed)
     habit = draw.normal(size=400)
     frames, key = [], 0
     for hour in range(hours):
         rows = int(1.0 + per_hour * (1.0 + 0.8 * np.sin(2.0 * np.pi * hour / DAY)))
+        rows *= 1 if times is None else times(hour)
         card = draw.integers(0, 400, rows)
         decision = {
             "features": np.stack(
@@ -120,6 +127,53 @@ def test_a_change_that_stays_is_the_new_normal_in_the_end():
     assert levels[-1][0] < FAULT + 4 * WEEKS
 
 
+def shifted(values):
+    return values + 2.0
+
+
+def test_in_a_surge_of_traffic_a_shift_is_a_warning_and_its_hours_are_not_compared_with_later():
+    # The counters are full of the surge until half a day after it.
+    change = from_hour(FAULT, END + 12, feature("habit", shifted))
+    findings, shift = found(
+        traffic(4, 8 * WEEKS, change, times=lambda hour: 5 if FAULT <= hour < END else 1)
+    )
+    mine = [(hour, each.level) for hour, each in findings if each.subject == "habit"]
+    assert [level for _, level in mine] == [Level.WARNING, Level.OK]
+    assert mine[-1][0] < END + 12 + 16
+    # The feature of the hour is said to move where busy hours meet quiet ones in a window: never an alarm,
+    # and of no subject anything in the weeks after.
+    assert {each.level for _, each in findings} == {Level.WARNING, Level.OK}
+    assert max(hour for hour, _ in findings) < END + 2 * DAY
+    assert not shift.levels.any()
+
+
+def test_what_lasts_a_day_beyond_the_surge_is_an_alarm():
+    change = from_hour(FAULT, END + 3 * DAY, feature("habit", shifted))
+    findings, _ = found(
+        traffic(5, 6 * WEEKS, change, times=lambda hour: 5 if FAULT <= hour < END else 1)
+    )
+    mine = [(hour, each.level) for hour, each in findings if each.subject == "habit"]
+    assert [level for _, level in mine] == [Level.WARNING, Level.ALARM, Level.OK]
+    assert END + DAY < mine[1][0] < END + DAY + 16
+
+
+def test_more_traffic_for_good_is_no_surge_any_more_after_some_weeks():
+    change = from_hour(FAULT + 3 * WEEKS, 10**9, feature("habit", shifted))
+    findings, _ = found(traffic(6, 8 * WEEKS, change, times=lambda hour: 3 if hour >= FAULT else 1))
+    first = next(each for _, each in findings if each.subject == "habit")
+    assert first.level == Level.ALARM
+
+
+@pytest.mark.parametrize(("times", "learns"), [(3, False), (1, True)])
+def test_nothing_is_learned_from_a_surge(times, learns):
+    # What is usual is learned a day late, and a surge is one when it has filled half of a window.
+    first, last = (
+        found(traffic(7, hours, times=lambda hour: times if hour >= FAULT else 1))[1].usual
+        for hours in (FAULT + DAY + 8, FAULT + 2 * DAY)
+    )
+    assert np.array_equal(first, last) is not learns
+
+
 def test_a_large_sample_of_a_small_shift_is_not_worth_a_word():
     change = from_hour(FAULT, 10**9, feature("habit", lambda values: values + 0.1))
     assert found(traffic(3, 6 * WEEKS, change, per_hour=600))[0] == []
@@ -189,6 +243,8 @@ def test_bins_are_learned_from_the_time_that_is_set_for_it_and_then_fixed():
         ({"psi_warning": 0.3}, "psi_warning"),
         ({"psi_end": 0.2}, "psi_warning"),
         ({"false_discovery_rate": 1.0}, "false_discovery_rate"),
+        ({"surge": 1.0}, "surge"),
+        ({"surge_hours": 0}, "surge_hours"),
         ({"least_rows": float("nan")}, "least_rows"),
     ],
 )
