@@ -9,7 +9,7 @@ amount as a share of a cut-off, at most 1, so that one payment decides nothing.
 The probability is the model's, whoever answers: in the shadow it is judged alike.
 
 It cannot see: errors that cancel (too high for some, too low for others), which only the slices of the
-report show; and whether missing reports mean less fraud or a silent feed, which `label_silence` and
+report show; and whether missing reports mean less fraud or a silent feed, which `label_feed` and
 `label_delay` tell apart. A report that is reversed later was counted.
 """
 

@@ -26,7 +26,7 @@ class Finding:
         known_time_us: end of the stretch of time that was judged.
         words: the evidence, in words and numbers.
 
-    >>> Finding("label_silence", "reports", Level.ALARM, 9.0, 7.0, 5, 0, "none came").level.name
+    >>> Finding("label_feed", "messages: fewer", Level.ALARM, 9.0, 7.0, 5, 0, "none came").level.name
     'ALARM'
     """
 

@@ -201,7 +201,7 @@ class _Hours:
         share = (bins + SMOOTHING) / (known + SMOOTHING * number)
         was = (past_bins + SMOOTHING) / (past_known + SMOOTHING * number)
         index = np.where(filled, (share - was) * np.log(share / was), 0.0).sum(axis=0)
-        mean = self.shift.usual[: len(known)]
+        mean = np.maximum(self.shift.usual[: len(known)], 1.0)  # as `shift_tests.judge`
         by_chance = 1.0 / np.maximum(known, 1.0) + 1.0 / np.maximum(past_known, 1.0)
         return np.asarray(index - mean * (number - 1.0) * by_chance)
 
