@@ -1,6 +1,7 @@
 """What is counted while a drill runs: who answered what, what was found, what was switched."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from benchmarks.drill.plant import Plant
 from fraud_system.events import Action, Frame, Health
 from fraud_system.policy import PolicyCosts
 from fraud_system.switching import Switch
+from monitoring.timeline import Entry
 
 Floats = NDArray[np.float64]
 COLUMNS = ("transaction_key", "known_time_us", "amount", "model", "heuristic", "action", "health")
@@ -25,15 +27,24 @@ class Switched:
 
 
 class Account:
-    """Shown every frame."""
+    """Shown every frame.
+
+    Its timeline is whole; the overseer keeps the newest entries only.
+    """
 
     def __init__(self) -> None:
         self.switches: list[Switched] = []
+        self.timeline: list[Entry] = []
         self.transactions = 0
         self._parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in COLUMNS}
 
     def __call__(self, frame: Frame, plant: Plant) -> None:
         """Take a frame that was recorded."""
+        kept = plant.overseer.timeline
+        new = takewhile(
+            lambda entry: not self.timeline or entry is not self.timeline[-1], reversed(kept)
+        )
+        self.timeline += reversed(list(new))
         if "mode" in frame.tables:
             switch = Switch.from_table(frame.tables["mode"])
             self.switches.append(Switched(self.transactions, frame.known_time_us, switch))

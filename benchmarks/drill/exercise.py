@@ -72,9 +72,8 @@ class Exercise:
             plant.feed(batch)
             tell(len(batch))
         seen = replace(window, start_us=saboteur.first_us, end_us=saboteur.last_us or until_us)
-        timeline = list(plant.overseer.timeline)
         costs = self.settings.costs
-        return outcome_of(drill, account, broken, seen, costs, timeline, plant.refused), plant
+        return outcome_of(drill, account, broken, seen, costs, plant.refused), plant
 
 
 class Saboteur:

@@ -12,7 +12,6 @@ from benchmarks.drill.payments import Payments, Window
 from benchmarks.table import Row
 from fraud_system.events import SECOND_US, Health
 from fraud_system.policy import PolicyCosts
-from monitoring.timeline import Entry
 
 HOUR_US = 3_600 * SECOND_US
 COLUMNS = (
@@ -89,7 +88,6 @@ def outcome_of(
     payments: Payments,
     window: Window,
     costs: PolicyCosts,
-    timeline: Sequence[Entry],
     refused: int,
 ) -> Outcome:
     """From what was counted."""
@@ -99,7 +97,7 @@ def outcome_of(
     total = {name: float(each[start:].sum()) for name, each in cost.items()}
     findings = [
         each
-        for each in timeline
+        for each in account.timeline
         if each.kind in ("warning", "alarm") and each.known_time_us >= window.start_us
     ]
     first = findings[0] if findings else None
