@@ -86,7 +86,7 @@ class Challenger:
                 field=f"seq {frame.first_seq}..{frame.last_seq}",
                 fix="read the ledger in order, from its first frame",
             )
-        is_input = not {"published", "mode"} & set(frame.tables)
+        is_input = not {"published", "mode", "latency"} & set(frame.tables)
         own = joined(self._take(frame)) if is_input else {}
         self.read_through_seq = frame.last_seq
         if "decision" not in own:

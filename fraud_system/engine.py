@@ -32,6 +32,7 @@ from fraud_system.frames import (
     room_for,
 )
 from fraud_system.kernel import Core, Output, Scratch
+from fraud_system.latency_summary import LatencySummary
 from fraud_system.models.heuristic import rule_arrays
 from fraud_system.models.recalibration import IDENTITY
 from fraud_system.models.scoring import Served
@@ -248,6 +249,10 @@ class Engine:
         self._core.clock[kernel.HEALTH] = switch.health
         return self._single_event({"mode": switch.table(self.last_seq + 1)})
 
+    def measured(self, summary: LatencySummary) -> Frame:
+        """Record how fast answers were; nothing here depends on it."""
+        return self._single_event({"latency": summary.table(self.last_seq + 1)})
+
     def refold(self, frame: Frame) -> list[Frame]:
         """Take a recorded frame again: its inputs are folded, its publications and switches adopted.
 
@@ -259,6 +264,8 @@ class Engine:
             made.append(self.adopt(publication, frame.tables.get("champion")))
         elif "mode" in frame.tables:
             made.append(self.switch(Switch.from_table(frame.tables["mode"])))
+        elif "latency" in frame.tables:
+            made.append(self.measured(LatencySummary.from_table(frame.tables["latency"])))
         else:
             stop = frame.last_seq + 1
             made.append(self.fold(self.inputs_of(frame), 0, NO_LIMIT, stop).frame)

@@ -249,7 +249,7 @@ class Frame:
         first_seq, last_seq: inclusive; seqs of consecutive frames touch.
         known_time_us: of the last event.
         tables: by name (`transaction`, `decision`, `label`, `tick`, `resolved`, `published`, `champion`,
-            `mode`, `dead_letter`); absent where empty. Each has a `seq` column.
+            `mode`, `latency`, `dead_letter`); absent where empty. Each has a `seq` column.
     """
 
     first_seq: int

@@ -1,6 +1,6 @@
-"""Are answers in time? From what the service measured of itself; nothing else here knows the clock.
+"""Are answers in time? From what the service measured of itself and recorded, every minute.
 
-The statistic is the 99 % quantile of a stretch of answers, microseconds. Above the budget is a warning, above
+The statistic is the 99 % quantile of a minute's answers, microseconds. Above the budget is a warning, above
 twice the budget an alarm. It cannot see callers that gave up, nor what a request waited for before the
 service saw it.
 """
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_system.events import Frame
+from fraud_system.latency_summary import LatencySummary
 from fraud_system.setting_checks import check_positive
 from monitoring.findings import Finding
 from monitoring.limits import At, Limits
@@ -33,48 +35,37 @@ class LatencySettings:
         check_positive("latency", **asdict(self))
 
 
-@dataclass(frozen=True)
-class LatencySummary:
-    """What the service measured of its own answers in one stretch of time.
-
-    Args:
-        seq: of the last event that it had recorded.
-        known_time_us: when it was made.
-        requests: answered.
-        p99_us: 99 % of them within this.
-    """
-
-    seq: int
-    known_time_us: int
-    requests: int
-    p99_us: float
-
-
 class Latency:
-    """The fold over summaries.
+    """The fold over frames.
 
     Args:
         settings: see `LatencySettings`.
 
     >>> latency = Latency(LatencySettings(budget_us=1_000.0))
-    >>> [each.words for each in latency.fold(LatencySummary(9, 0, 50, 1_500.0))]
-    ['99 % of 50 answers within 1.5 ms']
+    >>> summary = LatencySummary(answers=50, us_p50=900.0, us_p99=1_500.0)
+    >>> [each.words for each in latency.fold(Frame(9, 9, 0, {"latency": summary.table(9)}))]
+    ['99 % of 50 answers within 1.5 ms, half of them within 0.9 ms']
     """
 
     def __init__(self, settings: LatencySettings) -> None:
         self.settings = settings
         self.limits = Limits(MONITOR, [SUBJECT])
 
-    def fold(self, summary: LatencySummary) -> list[Finding]:
-        """Take the next summary; returns what has changed."""
-        budget = self.settings.budget_us
-        requests, p99_ms = summary.requests, summary.p99_us / 1_000
+    def fold(self, frame: Frame) -> list[Finding]:
+        """Take the next frame; returns what has changed."""
+        if "latency" not in frame.tables:
+            return []
+        summary = LatencySummary.from_table(frame.tables["latency"])
+        budget_us = self.settings.budget_us
         return self.limits.above(
             SUBJECT,
-            summary.p99_us,
-            (budget, 2.0 * budget),
-            At(summary.seq, summary.known_time_us),
-            lambda: f"99 % of {requests:,} answers within {p99_ms:.1f} ms",
+            summary.us_p99,
+            (budget_us, 2.0 * budget_us),
+            At(frame.first_seq, frame.known_time_us),
+            lambda: (
+                f"99 % of {summary.answers:,} answers within {summary.us_p99 / 1_000:.1f} ms, "
+                f"half of them within {summary.us_p50 / 1_000:.1f} ms"
+            ),
         )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

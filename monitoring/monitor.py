@@ -27,7 +27,7 @@ from monitoring.findings import Finding, Level
 from monitoring.fraud_rate import FraudRate
 from monitoring.label_delay import LabelDelay
 from monitoring.label_feed import LabelFeed
-from monitoring.latency import Latency, LatencySummary
+from monitoring.latency import Latency
 from monitoring.performance import Performance
 from monitoring.sanity import Sanity
 from monitoring.settings import MonitorSettings
@@ -83,7 +83,7 @@ class Monitor:
         Raises:
             ArtefactError: a label is about a transaction that was not read, or not in its place.
         """
-        findings = self.sanity.fold(frame) + self.staleness.fold(frame)
+        findings = self.sanity.fold(frame) + self.staleness.fold(frame) + self.latency.fold(frame)
         tables = [frame.tables[name] for name in CLOCKS if name in frame.tables]
         if tables:
             now_us = max(int(table["known_time_us"][-1]) for table in tables)
@@ -94,10 +94,6 @@ class Monitor:
         # Stable: what is found at the same event stays in the order of the monitors.
         findings.sort(key=lambda each: (each.seq, each.known_time_us))
         return self._noted(findings)
-
-    def fold_latency(self, summary: LatencySummary) -> list[Finding]:
-        """Take what the service measured of its own answers."""
-        return self._noted(self.latency.fold(summary))
 
     @property
     def current(self) -> list[Finding]:

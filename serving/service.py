@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 TICK_EVERY_S = 10.0
+SUMMARY_EVERY_S = 60.0
 # A demo's traffic brings its own time. It begins a year back, so that months of it end before today.
 DEMO_BEGINS_BEFORE_US = 364 * DAY_US
 
@@ -276,15 +277,29 @@ class Service:
             LOGGER.warning("switched to %s: %s", message.to_health, message.reason)
 
     async def _watch(self, task: EngineTask) -> None:
-        """Let time pass without traffic, and nobody wait for ever."""
+        """Let time pass without traffic, and nobody wait for ever; record how fast answers were."""
+        measured_s = perf_counter()
         while True:
             await asyncio.sleep(min(1.0, self.configuration.answer_timeout_s / 4))
             task.give_up_slow(self.configuration.answer_timeout_s)
             idle_s = perf_counter() - task.last_commit_s
             if idle_s > TICK_EVERY_S and task.broken is None and not self.clock.moved_by_traffic:
                 task.waiting.tick()
+            if perf_counter() - measured_s > SUMMARY_EVERY_S and task.broken is None:
+                measured_s = perf_counter()
+                await self._record_latency()
             if self.alerts is not None:
                 self.alerts.look(troubles(self))
+
+    async def _record_latency(self) -> None:
+        """For the monitors, which know of time only what the ledger says."""
+        summary = self.telemetry.summary()
+        if summary is None:
+            return
+        try:
+            await self.task.waiting.change(lambda engine: engine.measured(summary))
+        except FraudSystemError as error:
+            self.telemetry.failed(error)  # the next one will do
 
 
 def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:

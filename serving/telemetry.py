@@ -4,7 +4,7 @@ The event loop's thread alone writes here. Rendering is prometheus_client's.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from fraud_system.engine import STATUS
 from fraud_system.events import Frame, Table
 from fraud_system.kernel import DUPLICATE_ID
+from fraud_system.latency_summary import LatencySummary
 from serving.answers import ACTIONS, OUTCOMES, SCORERS
 
 # Upper bounds of the buckets of latency, from the time that a request waits to its answer.
@@ -31,6 +32,8 @@ LATENCY_BOUNDS_S = (
     5.0,
     10.0,
 )
+
+NEWEST = 65_536  # latencies that are kept for a summary
 
 
 class Histogram:
@@ -69,6 +72,7 @@ class Telemetry:
         self.answers: Counter[tuple[str, int]] = Counter()  # (route, status)
         self.alerts: Counter[str] = Counter()  # see `alerts.delivery`
         self.repeated = 0
+        self.newest_s: deque[float] = deque(maxlen=NEWEST)  # latencies since the last summary
         self.commits = Histogram()
         self.latency = Histogram()
         self.expected_loss = 0.0
@@ -100,6 +104,15 @@ class Telemetry:
         """Single transactions that had arrived then are answered now."""
         for each in arrived_s:
             self.latency.add(now_s - each)
+            self.newest_s.append(now_s - each)
+
+    def summary(self) -> LatencySummary | None:
+        """Of the answers since the last summary, the newest `NEWEST` of them; None if there were none."""
+        if not self.newest_s:
+            return None
+        newest_s = list(self.newest_s)
+        self.newest_s.clear()
+        return LatencySummary.of(newest_s)
 
     def failed(self, error: Exception) -> None:
         """Something went wrong that an operator should look at."""

@@ -8,8 +8,9 @@ from monitor_frames import stretch_of
 
 from fraud_system.errors import ConfigError
 from fraud_system.events import Frame
+from fraud_system.latency_summary import LatencySummary
 from monitoring.findings import Level
-from monitoring.latency import Latency, LatencySettings, LatencySummary
+from monitoring.latency import Latency, LatencySettings
 from monitoring.sanity import CONSTANT, DIRECTION, NOT_NUMBERS, SIZE, Sanity, SanitySettings
 from monitoring.staleness import AGE, OVERDUE, Staleness, StalenessSettings
 
@@ -163,8 +164,8 @@ def test_labels_that_come_after_a_stretch_do_not_count_for_it():
 def test_latency_against_its_budget():
     latency = Latency(LatencySettings(budget_us=1_000.0))
     levels = [
-        said(latency.fold(LatencySummary(seq, seq, 10, p99_us)))
-        for seq, p99_us in enumerate([999.0, 1_000.0, 1_500.0, 2_000.0, 10.0])
+        said(latency.fold(Frame(seq, seq, 5, {"latency": LatencySummary(9, 1.0, p99).table(seq)})))
+        for seq, p99 in enumerate([999.0, 1_000.0, 1_500.0, 2_000.0, 10.0])
     ]
     assert levels == [
         [],
