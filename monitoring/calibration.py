@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from monitoring.e_detector import EDetectorSettings
 from monitoring.findings import Finding
 from monitoring.stretch import Stretch
-from monitoring.watch import Marks, Watch
+from monitoring.watch import Marks, Told, Watch
 
 MONITOR = "calibration"
 COUNT, MONEY = "count", "money"
-BY = "the model predicted"
+EXPECTED = "the model predicted {} by now"
 
 
 class Calibration:
@@ -39,7 +39,7 @@ class Calibration:
     def __init__(self, settings: EDetectorSettings, cohorts: int) -> None:
         words = {COUNT: "reports", MONEY: "reports' worth of money"}
         self.watches = {
-            subject: Watch(MONITOR, subject, what, BY, settings, cohorts)
+            subject: Watch(MONITOR, subject, Told(what, EXPECTED), settings, cohorts)
             for subject, what in words.items()
         }
 

@@ -10,8 +10,9 @@ bring, in the stretch k after its own,
 whether its labels are in or not. A report counts in the stretch in which it came. A later reversal takes
 nothing back: a reversed report was a report.
 
-At the end of each stretch the books are closed, and what happened in it goes to the monitors as one
-`Stretch`. It depends on the events alone, never on how they were cut into frames: sums are taken row by row.
+The books begin with the first transaction. At the end of each stretch they are closed, and what happened in
+it goes to the monitors as one `Stretch`. It depends on the events alone, never on how they were cut into
+frames: sums are taken row by row.
 """
 
 from collections.abc import Iterator
@@ -96,11 +97,12 @@ class Cohorts:
         if not tables:
             return
         known = {name: table["known_time_us"] for name, table in tables.items()}
-        if self._number == NOT_BEGUN:
-            self._first = min(int(each[0]) for each in known.values()) // self.cohort_us
-            self._number = self._first
-        last_us = max(int(each[-1]) for each in known.values())
         place, opened = dict.fromkeys(tables, 0), 0
+        if self._number == NOT_BEGUN:
+            if "transaction" not in tables:
+                return
+            place = self._begin_at(tables)
+        last_us = max(int(each[-1]) for each in known.values())
         while True:
             end_us = (self._number + 1) * self.cohort_us
             is_over = last_us >= end_us
@@ -121,6 +123,16 @@ class Cohorts:
                     if after[name] < len(table["seq"])
                 )
             )
+
+    def _begin_at(self, tables: dict[str, Table]) -> dict[str, int]:
+        """Begin with the first transaction; returns the rows of each table that come after it.
+
+        A server that waits for its traffic has nothing to learn from, so that its ticks warm nothing up.
+        """
+        first = tables["transaction"]
+        self._first = self._number = int(first["known_time_us"][0]) // self.cohort_us
+        seq = int(first["seq"][0])
+        return {name: int(np.searchsorted(each["seq"], seq)) for name, each in tables.items()}
 
     def _open(self, frame: Frame, start: int) -> int:
         """Keep transactions from `start` for their labels, those of one block of the dispersion at a time.

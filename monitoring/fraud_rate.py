@@ -26,11 +26,11 @@ from fraud_system.setting_checks import check_positive
 from monitoring.e_detector import EDetectorSettings
 from monitoring.findings import Finding
 from monitoring.stretch import Stretch
-from monitoring.watch import Marks, Watch
+from monitoring.watch import Marks, Told, Watch
 from monitoring.weeks import places_in_week
 
 Floats = NDArray[np.float64]
-MONITOR = "fraud_rate"
+MONITOR, SUBJECT = "fraud_rate", "share"
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,8 @@ class FraudRate:
         self, settings: FraudRateSettings, cohorts: int, size: int, cohort_us: int
     ) -> None:
         self.settings = settings
-        self.watch = Watch(
-            MONITOR, "share", "reports", "earlier weeks had", settings.detector, cohorts
-        )
+        told = Told("reports", "by the shares of earlier weeks it would be {} by now")
+        self.watch = Watch(MONITOR, SUBJECT, told, settings.detector, cohorts)
         self._usual = np.zeros(
             size
         )  # share that was usual at a cohort's birth, by number; 0: unknown

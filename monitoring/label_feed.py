@@ -21,10 +21,10 @@ from fraud_system.setting_checks import check_positive
 from monitoring.e_detector import FEWER, MORE, EDetectorSettings
 from monitoring.findings import Finding, Level
 from monitoring.stretch import Stretch
-from monitoring.watch import Marks, Watch
+from monitoring.watch import Marks, Told, Watch
 from monitoring.weeks import places_in_week
 
-MONITOR = "label_feed"
+MONITOR, SUBJECT = "label_feed", "messages"
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class LabelFeed:
 
     def __init__(self, settings: LabelFeedSettings, stretches: int, cohort_us: int) -> None:
         self.settings = settings
-        what, by = "label messages", "so many transactions make"
+        told = Told("label messages", "{} were due", "in", "since")
         self.silent, self.flooded = (
-            Watch(MONITOR, "messages", what, by, settings.detector, stretches, (side,))
+            Watch(MONITOR, SUBJECT, told, settings.detector, stretches, (side,))
             for side in (FEWER, MORE)
         )
         places = places_in_week(cohort_us)

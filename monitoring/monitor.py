@@ -35,7 +35,7 @@ from monitoring.shift import Shift
 from monitoring.staleness import Staleness
 from monitoring.stretch import Stretch
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 FEWER = "fewer"
 
 

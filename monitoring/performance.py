@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from fraud_system.errors import ConfigError
-from fraud_system.events import SECOND_US
+from fraud_system.events import DAY_US, SECOND_US
 from fraud_system.setting_checks import check_positive
 from monitoring.findings import Finding, Level
 from monitoring.stretch import Matured, Stretch
@@ -35,6 +35,7 @@ Floats = NDArray[np.float64]
 MONITOR = "performance"
 OTHERS = ("heuristic", "constant")
 MOST = 1e300
+ROWS, LOSS, OTHERS_LOSS, WEIGHT, BEGAN = range(5)  # columns
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,10 @@ class Performance:
         )
         self._dispersion = 1.0
         self._wealth = np.zeros(len(OTHERS))
-        self._since = np.zeros((len(OTHERS), 2))  # rows, and by how much the model was better
+        self._since = np.zeros((len(OTHERS), OTHERS_LOSS + 1))  # the last alarm
+        self._best = (
+            _no_bets()
+        )  # of the bets that make up the wealth, the one that has gained the most
         self.levels = dict.fromkeys(("recall", *OTHERS), Level.OK)
 
     def fold(self, stretch: Stretch) -> list[Finding]:
@@ -154,35 +158,54 @@ class Performance:
 
     def _compare(self, stretch: Stretch, matured: Matured) -> list[Finding]:
         rows = matured.legitimate + matured.fraud
-        worse = matured.loss_model - np.array([matured.loss_heuristic, matured.loss_constant])
-        gain = np.exp(np.minimum(0.5 * worse / stretch.dispersion, 690.0))
+        losses = np.array([matured.loss_heuristic, matured.loss_constant])
+        log_gain = 0.5 * (matured.loss_model - losses) / stretch.dispersion
+        gain = np.exp(np.minimum(log_gain, 690.0))
         self._wealth = np.minimum((self._wealth + rows) * gain, MOST)
-        self._since += np.stack([np.full(len(worse), rows), -worse], axis=1)
+        came = np.array([[rows, matured.loss_model, each] for each in losses.tolist()])
+        self._since += came
+        self._bet(came, log_gain, stretch.number)
         findings = []
         limit = self.settings.mean_time_between_false_alarms
         for place, other in enumerate(OTHERS):
-            rows_since, better = self._since[place].tolist()
+            rows_since, loss, others_loss = self._since[place].tolist()
             level, found = self.levels[other], float(self._wealth[place])
             if found >= limit:
                 level = Level.ALARM
-                self._wealth[place] = 0.0
-                self._since[place] = 0.0
-            elif rows_since >= self.settings.recovery_rows and better > 0.0:
+            elif rows_since >= self.settings.recovery_rows and others_loss > loss:
                 level = Level.OK
             if level != self.levels[other]:
                 self.levels[other] = level
-                figures = self.figures()
-                losses = figures.loss_model, getattr(figures, f"loss_{other}")
-                words = (
-                    f"log loss of the model {losses[0]:.5f}, of the {other} {losses[1]:.5f} nats, over "
-                    f"{figures.transactions:,.0f} transactions that have matured"
-                )
-                findings.append(
-                    self._finding(
-                        f"log loss against the {other}", level, found, limit, words, stretch
-                    )
-                )
+                subject, words = f"log loss against the {other}", self._words(place, level, stretch)
+                findings.append(self._finding(subject, level, found, limit, words, stretch))
+            if found >= limit:
+                self._wealth[place], self._since[place] = 0.0, 0.0
+                self._best[place] = _no_bets()[place]
         return findings
+
+    def _bet(self, came: Floats, log_gain: Floats, number: int) -> None:
+        """Of the bets that have begun so far, keep the one with the most wealth."""
+        for best, new, gained in zip(self._best, came, log_gain, strict=True):
+            weight = math.log(new[ROWS]) if new[ROWS] > 0.0 else -math.inf
+            if weight >= best[WEIGHT]:
+                best[:] = 0.0, 0.0, 0.0, weight, number
+            best[:WEIGHT] += new
+            best[WEIGHT] += gained
+
+    def _words(self, place: int, level: Level, stretch: Stretch) -> str:
+        """What the level rests on, and beside it what the window shows."""
+        when, of = "since the alarm", self._since[place]
+        if level == Level.ALARM:
+            of = self._best[place]
+            days = (stretch.number + 1 - of[BEGAN]) * stretch.cohort_us / DAY_US
+            when = f"in the last {days:.1f} days"
+        window, other = self.figures(), OTHERS[place]
+        rows, shown = of[ROWS], getattr(window, f"loss_{other}")
+        return (
+            f"over {rows:,.0f} transactions that matured {when}, log loss of the model "
+            f"{of[LOSS] / rows:.5f}, of the {other} {of[OTHERS_LOSS] / rows:.5f} nats; over the "
+            f"{window.transactions:,.0f} of the whole window {window.loss_model:.5f} and {shown:.5f}"
+        )
 
     def _judge_recall(self, stretch: Stretch) -> list[Finding]:
         least = self.settings.least_recall
@@ -209,6 +232,7 @@ class Performance:
             "dispersion": np.array([self._dispersion]),
             "wealth": self._wealth.copy(),
             "since": self._since.copy(),
+            "best": self._best.copy(),
             "levels": np.array(list(self.levels.values()), np.int64),
         }
 
@@ -218,5 +242,13 @@ class Performance:
         self._window += [Matured(*row) for row in arrays["window"].tolist()]
         self._dispersion = float(arrays["dispersion"][0])
         self._wealth, self._since = arrays["wealth"].copy(), arrays["since"].copy()
+        self._best = arrays["best"].copy()
         levels = [Level(each) for each in arrays["levels"].tolist()]
         self.levels = dict(zip(self.levels, levels, strict=True))
+
+
+def _no_bets() -> Floats:
+    """(others, columns): the next one is the best."""
+    bets = np.zeros((len(OTHERS), BEGAN + 1))
+    bets[:, WEIGHT] = -math.inf
+    return bets

@@ -10,7 +10,7 @@ from monitoring.hour_counts import HOURS_IN_WEEK
 @dataclass(frozen=True)
 class ShiftSettings:
     """Args:
-        learn_from_s: after the first event, when the bins begin to be learned: counters fill first.
+        learn_from_s: after the first transaction, when the bins begin to be learned: counters fill first.
         learn_s: for how long they are learned.
         sample_rows: from so many rows at most.
         least_rows: that a window holds.

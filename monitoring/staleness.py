@@ -2,8 +2,9 @@
 
 - *publications overdue*: labels that were resolved since the weights in force were adopted, in units of what
   makes a publication due. Said with the very label that makes it so.
-- *age of weights*: seconds since they were adopted, at the end of a stretch; judged only once a second
-  publication is due by the labels that came, for with little traffic weights are old and well.
+- *age of weights*: seconds since the first label was resolved that they do not know, at the end of a stretch;
+  judged only once a second publication is due by the labels that came. So with little traffic, or before
+  there is any, weights are old and well.
 
 It cannot see a learner that publishes in time and learns nothing.
 """
@@ -32,7 +33,7 @@ DUE = 2.0  # publications: the first may be on its way
 class StalenessSettings:
     """Args:
         overdue_warning, overdue_alarm: publications.
-        age_warning_s, age_alarm_s: since the weights were adopted, seconds.
+        age_warning_s, age_alarm_s: since there is a label that the weights do not know, seconds.
 
     Raises:
         ConfigError: a number is out of range.
@@ -65,13 +66,15 @@ class Staleness:
         self.settings = settings
         self.publish_every_labels = publish_every_labels
         self.limits = Limits(MONITOR, [AGE, OVERDUE])
-        self._published_us = self._due_us = NEVER_US
-        self._labels = 0  # resolved since
+        self._labels = 0  # resolved since the weights in force were adopted,
+        self._newer_us = self._due_us = (
+            NEVER_US  # the first of them, and the one that makes a second due
+        )
 
     def fold(self, frame: Frame) -> list[Finding]:
         """Take the next frame; returns what has changed."""
         if "published" in frame.tables:
-            self._published_us, self._due_us, self._labels = frame.known_time_us, NEVER_US, 0
+            self._newer_us, self._due_us, self._labels = NEVER_US, NEVER_US, 0
             at = At(int(frame.tables["published"]["seq"][0]), frame.known_time_us)
             return self._overdue(0.0, at, "newer weights were adopted")
         return self._count(frame.tables["resolved"]) if "resolved" in frame.tables else []
@@ -79,17 +82,27 @@ class Staleness:
     def fold_stretch(self, stretch: Stretch) -> list[Finding]:
         """Take the next stretch; returns what has changed."""
         is_due = NEVER_US < self._due_us < stretch.end_us
-        age_s = (stretch.end_us - self._published_us) / SECOND_US if is_due else 0.0
+        age_s = (stretch.end_us - self._newer_us) / SECOND_US if is_due else 0.0
         return self.limits.above(
             AGE,
             age_s,
             (self.settings.age_warning_s, self.settings.age_alarm_s),
             At(stretch.seq, stretch.end_us),
-            lambda: f"weights in force for {age_s / 3_600:.1f} hours, and newer ones are due",
+            lambda: self._words(age_s),
+        )
+
+    def _words(self, age_s: float) -> str:
+        if age_s < self.settings.age_warning_s:
+            return "newer weights were adopted"
+        return (
+            f"for {age_s / 3_600:.1f} hours labels have come that the weights in force do not know, "
+            f"{self._labels:,} by now"
         )
 
     def _count(self, resolved: Table) -> list[Finding]:
         before, rows = self._labels, len(resolved["seq"])
+        if before == 0:
+            self._newer_us = int(resolved["known_time_us"][0])
         self._labels += rows
         findings: list[Finding] = []
         for publications in (DUE, self.settings.overdue_warning, self.settings.overdue_alarm):
@@ -109,10 +122,10 @@ class Staleness:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """A canonical copy, for a snapshot."""
-        since = self._published_us, self._due_us, self._labels
+        since = self._newer_us, self._due_us, self._labels
         return {"levels": self.limits.array(), "since": np.array(since, np.int64)}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take a snapshot's state."""
         self.limits.restore(np.asarray(arrays["levels"]))
-        self._published_us, self._due_us, self._labels = arrays["since"].tolist()
+        self._newer_us, self._due_us, self._labels = arrays["since"].tolist()

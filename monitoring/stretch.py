@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 class CohortSettings:
     """Args:
         cohort_s: length of a stretch, seconds.
-        warm_up_s: after the first event, how long nothing is judged: the model and the law of delays
+        warm_up_s: after the first transaction, how long nothing is judged: the model and the law of delays
             begin by knowing nothing.
         amount_sample: of the first so many amounts,
         amount_quantile: this quantile is where money is cut off: an amount counts as its share of it, at

@@ -32,13 +32,28 @@ class Marks(NamedTuple):
     mark: Floats
 
 
+class Told(NamedTuple):
+    """The words of a watch.
+
+    Args:
+        what: that is counted.
+        expected: who expected how many, with a place for the number.
+        begins: before `the last 3.5 days`.
+        ends: before `the alarm`.
+    """
+
+    what: str
+    expected: str
+    begins: str = "from the transactions of"
+    ends: str = "from the transactions since"
+
+
 class Watch:
     """One number that is watched on both sides.
 
     Args:
         monitor, subject: of the findings; the side is added to the subject.
-        what: that is counted, in words.
-        by: who expected it, in words.
+        told: its words.
         settings: of the detector.
         cohorts: held apart.
         sides: MORE, FEWER: what is told; the other side is not even looked at.
@@ -48,13 +63,12 @@ class Watch:
         self,
         monitor: str,
         subject: str,
-        what: str,
-        by: str,
+        told: Told,
         settings: EDetectorSettings,
         cohorts: int,
         sides: tuple[int, ...] = (MORE, FEWER),
     ) -> None:
-        self.monitor, self.subject, self.what, self.by = monitor, subject, what, by
+        self.monitor, self.subject, self.told = monitor, subject, told
         self.settings, self.sides = settings, sides
         self.detector = EDetector(settings, cohorts)
         self.levels = [Level.OK, Level.OK]
@@ -121,15 +135,17 @@ class Watch:
         return self.settings.mean_time_between_false_warnings
 
     def _finding(self, side: int, level: Level, stretch: Stretch) -> Finding:
-        observed, expected = self.detector.total
-        since = "since the alarm"
+        told, (observed, expected) = self.told, self.detector.total
+        since = f"{told.ends} the alarm"
         if level != Level.OK:
             cohort, observed, expected = self.detector.since(side)
             days = (self.detector.next_cohort - cohort) * stretch.cohort_us / DAY_US
-            since = f"of the last {days:.1f} days"
+            long = f"{days:.1f} days" if days >= 2.0 else f"{24.0 * days:.0f} hours"
+            since = f"{told.begins} the last {long}"
+        came = f"{observed:,.0f}" if observed == int(observed) else f"{observed:,.1f}"
         words = (
-            f"from the transactions {since} came {observed:.1f} {self.what}, where {self.by} "
-            f"{expected:.1f} by now; tolerated is {self.settings.tolerance:.0%} more or fewer"
+            f"{since} came {came} {told.what}, where {told.expected.format(f'{expected:,.1f}')}; "
+            f"tolerated is {self.settings.tolerance:.0%} more or fewer"
         )
         return Finding(
             self.monitor,

@@ -1,5 +1,7 @@
 """The same events, cut into frames in any way, give the monitors the same findings and the same state."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,12 +10,26 @@ from monitor_frames import quick_settings, recorded, recut, small_stream, with_f
 from streams import simulated_settings
 
 from fraud_system.errors import ArtefactError
-from fraud_system.events import Frame
+from fraud_system.events import Arrivals, Frame, LabelsObserved
 from monitoring.findings import Level
 from monitoring.monitor import Monitor
 
 SYSTEM = simulated_settings()
 SETTINGS = quick_settings()
+
+
+def waiting_for(traffic: Arrivals) -> Arrivals:
+    """The same after ten days of ticks, with labels about nothing among them, up to the first transaction."""
+    first_us = int(traffic.transactions.known_time_us[0])
+    waited_us = first_us - np.arange(240, 0, -1) * 3_600_000_000
+    stray = replace(
+        traffic.labels.rows(slice(0, 20)),
+        transaction_key=np.arange(1, 21, dtype=traffic.labels.transaction_key.dtype),
+        known_time_us=first_us - np.arange(20, 0, -1) * 60_000_000,
+        label_key=np.arange(1, 21, dtype=np.uint64),
+    )
+    labels = LabelsObserved.join([stray, traffic.labels])
+    return Arrivals.merge(traffic.transactions, labels, waited_us)
 
 
 class Recorded(list[Frame]):
@@ -25,8 +41,8 @@ class Recorded(list[Frame]):
 
 @pytest.fixture(scope="module")
 def frames() -> Recorded:
-    """Fourteen days, and a feature that stays where it is for the twelfth."""
-    recorded_frames = recorded(SYSTEM, small_stream(seed=2, days=14))
+    """A server that waits, fourteen days of traffic, and a feature that stays as it is for the twelfth."""
+    recorded_frames = recorded(SYSTEM, waiting_for(small_stream(seed=2, days=14)))
     frozen = SYSTEM.features.names.index("log_amount")
     first_us = int(recorded_frames[1].tables["transaction"]["known_time_us"][0])
 

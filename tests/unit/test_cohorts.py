@@ -48,6 +48,19 @@ def test_stretches_follow_each_other_and_end_where_time_does(stretches, tables):
     assert {each.judged_from for each in stretches} == {numbers[0] + 24}
 
 
+def test_a_server_that_waits_for_its_traffic_warms_nothing_up(stretches):
+    traffic = small_stream(seed=4, days=6)
+    first_us = int(traffic.transactions.known_time_us[0])
+    ticks_us = first_us - np.arange(400, 0, -1) * 3_600_000_000
+    waited = Arrivals.merge(traffic.transactions, traffic.labels, ticks_us)
+    books = Cohorts(SETTINGS, SYSTEM.labels, 2, quick_settings().dispersion)
+    late = [each for frame in recorded(SYSTEM, waited) for each in books.take(frame)]
+    assert [(each.number, each.judged_from) for each in late] == [
+        (each.number, each.judged_from) for each in stretches
+    ]
+    assert [each.messages for each in late] == [each.messages for each in stretches]
+
+
 def test_each_stretch_is_told_with_the_first_event_after_it(stretches, tables):
     clocks = [tables[name] for name in ("transaction", "label", "resolved")]
     for stretch in stretches[::7]:

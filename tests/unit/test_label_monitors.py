@@ -1,5 +1,7 @@
 """Fraud rate, label feed and label delay on streams whose truth is known."""
 
+import re
+
 import numpy as np
 import pytest
 from monitor_frames import at_once, stretch_of
@@ -92,7 +94,7 @@ def test_a_fraud_rate_that_moves_is_found_before_maturity(factor, side):
     alarm = next((day, each) for day, each in findings if each.level == Level.ALARM)
     assert 60 < alarm[0] < 72
     assert alarm[1].subject == f"share: {side}"
-    assert "earlier weeks had" in alarm[1].words
+    assert "by the shares of earlier weeks it would be" in alarm[1].words
 
 
 def test_a_season_of_the_week_is_no_change():
@@ -169,6 +171,8 @@ def test_a_flood_is_found_at_once():
     day, alarm = next(each for each in found(label_feed(), flooded()) if each[1].level == 2)
     assert day == 61.0
     assert alarm.subject == "messages: more"
+    # The messages are about older transactions.
+    assert re.match(r"in the last 6 hours came 3\d\d label messages, where \d", alarm.words)
 
 
 # ---- the delay

@@ -1,6 +1,7 @@
 """What the labels say of the model once they are in, and what the probabilities say before."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -93,6 +94,35 @@ def test_a_model_that_is_worse_than_plan_b_is_found_and_forgiven_when_it_is_bett
     assert max(number for number, _ in bad) < 60
     good = run(performance, [cohort(draw) for _ in range(10)], first=80)
     assert {(each.subject, each.level) for _, each in good} == {(s, Level.OK) for s in subjects}
+
+
+def test_the_words_rest_on_the_evidence_and_not_on_the_window():
+    """The model is better over the window, and worse in its last days: the alarm is about those."""
+    draw = np.random.default_rng(5)
+    performance = Performance(PerformanceSettings(), COHORT_US)
+    assert run(performance, [cohort(draw) for _ in range(100)]) == []
+    bad = [cohort(draw, model=lambda p: 0.02 * (1.0 - p)) for _ in range(20)]
+    number, alarm = run(performance, bad, first=100)[0]
+    figures = performance.figures()
+    assert figures.loss_model < getattr(figures, f"loss_{alarm.subject.split()[-1]}")
+    said = re.fullmatch(
+        r"over ([\d,]+) transactions that matured in the last ([\d.]+) days, log loss of the model "
+        r"([\d.]+), of the \w+ ([\d.]+) nats; over the ([\d,]+) of the whole window ([\d.]+) and .*",
+        alarm.words,
+    )
+    assert said is not None, alarm.words
+    rows, days, model, other, window, _ = (float(each.replace(",", "")) for each in said.groups())
+    since = bad[: number - 99]
+    assert (rows, days) == (2_000.0 * len(since), round(0.25 * len(since), 1))
+    assert model == pytest.approx(sum(each.loss_model for each in since) / rows, abs=1e-5)
+    assert model > other
+    assert window == 2_000.0 * (number + 1)
+    good = [cohort(draw) for _ in range(40)]
+    _, ended = run(performance, good, first=120)[0]
+    assert ended.level == Level.OK
+    assert "that matured since the alarm, log loss of the model" in ended.words
+    model, other = map(float, re.findall(r"0\.\d+", ended.words)[:2])
+    assert model < other
 
 
 def test_false_alarms_against_an_equal_are_as_rare_as_promised():

@@ -142,12 +142,27 @@ def test_old_weights_are_stale_only_if_newer_ones_are_due():
     staleness.fold(published([1.0], 1, known_us=DAY_US))
     ends = [stretch_of(number) for number in range(4, 100)]
     assert [each for stretch in ends for each in staleness.fold_stretch(stretch)] == []
-    staleness.fold(resolved(20, 2, 26 * DAY_US))
-    (finding,) = staleness.fold_stretch(stretch_of(104))
-    assert (finding.subject, finding.level) == (AGE, Level.ALARM)
-    assert finding.statistic == 25.25 * 86_400
-    staleness.fold(published([1.0], 2, seq=50, known_us=26 * DAY_US))
-    assert said(staleness.fold_stretch(stretch_of(105))) == [(AGE, "OK")]
+    staleness.fold(resolved(15, 2, 26 * DAY_US))
+    assert staleness.fold_stretch(stretch_of(112)) == [], "one publication may be on its way"
+    staleness.fold(resolved(5, 17, 28 * DAY_US))
+    (finding,) = staleness.fold_stretch(stretch_of(112))
+    assert (finding.subject, finding.level) == (AGE, Level.WARNING)
+    assert finding.statistic == 2.25 * 86_400, "since there was something newer to learn"
+    assert finding.words.startswith("for 54.0 hours labels have come"), finding.words
+    (finding,) = staleness.fold_stretch(stretch_of(132))
+    assert (finding.level, finding.statistic) == (Level.ALARM, 7.25 * 86_400)
+    staleness.fold(published([1.0], 2, seq=50, known_us=33 * DAY_US))
+    (finding,) = staleness.fold_stretch(stretch_of(133))
+    assert (finding.subject, finding.level) == (AGE, Level.OK)
+    assert finding.words == "newer weights were adopted"
+
+
+def test_weights_that_waited_for_the_first_traffic_are_not_old():
+    staleness = Staleness(StalenessSettings(), 10)
+    staleness.fold(published([1.0], 0, known_us=0))
+    staleness.fold(resolved(30, 2, 50 * DAY_US))
+    assert staleness.fold_stretch(stretch_of(203)) == [], "labels have come for a day"
+    assert said(staleness.fold_stretch(stretch_of(208))) == [(AGE, "WARNING")]
 
 
 def test_labels_that_come_after_a_stretch_do_not_count_for_it():
@@ -155,7 +170,7 @@ def test_labels_that_come_after_a_stretch_do_not_count_for_it():
     staleness.fold(published([1.0], 1))
     staleness.fold(resolved(20, 2, 60 * DAY_US))
     assert staleness.fold_stretch(stretch_of(200)) == []
-    assert said(staleness.fold_stretch(stretch_of(240))) == [(AGE, "ALARM")]
+    assert said(staleness.fold_stretch(stretch_of(270))) == [(AGE, "ALARM")]
 
 
 # ---- latency

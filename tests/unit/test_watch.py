@@ -64,7 +64,7 @@ def test_the_words_say_since_when_and_how_many(calibration):
     assert alarm.seq == number + 1
     assert alarm.known_time_us == (number + 1) * at_once(0, 0, 0.0).cohort_us
     came, predicted = 60.0 * (number - 39), 20.0 * (number - 39)
-    assert f"came {came:.1f} reports" in alarm.words
+    assert f"came {came:.0f} reports" in alarm.words
     assert f"{predicted:.1f} by now" in alarm.words
 
 
