@@ -130,6 +130,9 @@ class Configuration(BaseSettings):
         allow_inf_nan=False,
         description="a learner that is so far behind is shown as stale",
     )
+    latency_every_s: Seconds = Field(
+        60.0, description="how often the ledger is told how fast answers were, if there were any"
+    )
 
     webhook_url: str | None = Field(
         None,

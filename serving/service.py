@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 TICK_EVERY_S = 10.0
-SUMMARY_EVERY_S = 60.0
 # A demo's traffic brings its own time. It begins a year back, so that months of it end before today.
 DEMO_BEGINS_BEFORE_US = 364 * DAY_US
 
@@ -285,7 +284,10 @@ class Service:
             idle_s = perf_counter() - task.last_commit_s
             if idle_s > TICK_EVERY_S and task.broken is None and not self.clock.moved_by_traffic:
                 task.waiting.tick()
-            if perf_counter() - measured_s > SUMMARY_EVERY_S and task.broken is None:
+            if (
+                perf_counter() - measured_s > self.configuration.latency_every_s
+                and task.broken is None
+            ):
                 measured_s = perf_counter()
                 await self._record_latency()
             if self.alerts is not None:

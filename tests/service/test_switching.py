@@ -3,14 +3,17 @@
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ledger_checks import check_recovery
 from running import Running, running_service
 
 from fraud_system.errors import ConfigError
 from fraud_system.events import Health
+from fraud_system.latency_summary import LatencySummary
 from fraud_system.ledger import SqliteLedger
 from fraud_system.switching import Switch
 from serving.configuration import Configuration
@@ -62,6 +65,25 @@ def test_force_and_release_are_recorded_and_the_monitor_follows(own: Running) ->
         wait_until_read(own)
         # What the monitor has seen is on the page.
         own.wait_for(lambda reason=reason: reason in own.client.get("/").text)  # type: ignore[misc]
+
+
+def test_how_fast_answers_were_is_recorded_and_the_monitor_reads_on(tmp_path: Path) -> None:
+    with running_service(tmp_path, latency_every_s=0.1) as service:
+        service.wait_until_ready()
+        now = datetime.now(UTC).isoformat()
+        for number in range(3):
+            sent = {"transaction_id": f"t{number}", "event_time": now, "amount": 20.0}
+            assert service.client.post("/v1/score", json=sent | {"card": "c"}).status_code == 200
+
+        def summaries() -> list[LatencySummary]:
+            with SqliteLedger(service.ledger_file, read_only=True) as ledger:
+                frames = [each.tables for each in ledger.frames() if "latency" in each.tables]
+            return [LatencySummary.from_table(tables["latency"]) for tables in frames]
+
+        service.wait_for(lambda: sum(each.answers for each in summaries()) == 3)
+        wait_until_read(service)
+        assert service.stop() == 0
+    check_recovery(service.ledger_file)
 
 
 def test_without_its_monitor_the_scorer_answers_and_says_so(own: Running) -> None:
