@@ -5,13 +5,15 @@ right), compared in constant time. An unknown id costs the same hash and the sam
 same answer, so neither time nor words tell which ids exist. Results are not cached: it would save about a
 hundredth of a request and keep secrets in memory.
 
-The file is looked at again at most once a second, so that keys are added and revoked without a restart. Where
-it became unusable the last good keys stay, because a scorer that refuses everybody stops all payments;
-`trouble` says so until it is mended, for readiness and metrics to show.
+The file is looked at again at most once a second, by requests and by the service's own watch, so that keys
+are added and revoked without a restart. Where it became unusable the last good keys stay, because a scorer
+that refuses everybody stops all payments; the log says so once, and `trouble` until it is mended, for the
+metrics, the page and the alerts.
 """
 
 import hashlib
 import hmac
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from fraud_system.errors import ConfigError
 from serving.key_file import Scope, StoredKey, read_keys
 from serving.problems import Problem
 
+LOGGER = logging.getLogger(__name__)
 _LOOK_AGAIN_S: Final = 1.0
 _NO_SALT: Final = bytes(16)
 _NO_HASH: Final = bytes(32)
@@ -38,6 +41,10 @@ class Door(Protocol):
 
     def allows(self, key_id: bytes, scope: Scope) -> bool:
         """Whether the key of this id, which was checked before, may still do so."""
+        ...
+
+    def look(self) -> None:
+        """Take note of what has changed, also while nobody asks."""
         ...
 
 
@@ -57,6 +64,9 @@ class Everyone:
     def allows(self, key_id: bytes, scope: Scope) -> bool:
         """Always in."""
         return True
+
+    def look(self) -> None:
+        """There is nothing to look at."""
 
 
 class _Known:
@@ -101,9 +111,7 @@ class ApiKeys:
         Raises:
             Problem: 401 without a valid key, 403 where the key lacks the scope.
         """
-        now_s = self._clock()
-        if not 0.0 <= now_s - self._looked_s < _LOOK_AGAIN_S:  # also when the clock was set back
-            self._look_again(now_s)
+        now_s = self._look_at(self._clock())
         if authorization is None:
             raise _refused("the request has no API key")
         scheme, _, token = authorization.partition(b" ")
@@ -130,25 +138,43 @@ class ApiKeys:
 
     def allows(self, key_id: bytes, scope: Scope) -> bool:
         """Whether the key of this id, which was checked before, may still do so."""
-        now_s = self._clock()
-        if not 0.0 <= now_s - self._looked_s < _LOOK_AGAIN_S:
-            self._look_again(now_s)
+        now_s = self._look_at(self._clock())
         key = self._keys.get(key_id)
         return key is not None and now_s < key.expires_s and scope in key.scopes
+
+    def look(self) -> None:
+        """Read the file again if it has changed."""
+        self._look_at(self._clock())
 
     def __len__(self) -> int:
         return len(self._keys)
 
+    def _look_at(self, now_s: float) -> float:
+        """Look at the file, but not more often than once a second; returns the time."""
+        if not 0.0 <= now_s - self._looked_s < _LOOK_AGAIN_S:  # also when the clock was set back
+            self._look_again(now_s)
+        return now_s
+
     def _look_again(self, now_s: float) -> None:
         self._looked_s = now_s
+        before, self.trouble = self.trouble, None
         try:
             version = _version_of(self._path)
             if version != self._version:
                 self._keys = _by_id(read_keys(self._path))
                 self._version = version
-            self.trouble = None
         except ConfigError as error:
             self.trouble = error
+        if str(self.trouble) == str(before):  # said already
+            return
+        if self.trouble is None:
+            LOGGER.info("%s can be used again: %s keys", self._path, len(self))
+        else:
+            LOGGER.warning(
+                "the %s keys that were read last go on working, also those revoked since: %s",
+                len(self),
+                self.trouble,
+            )
 
 
 def _version_of(path: Path) -> tuple[int, int, int]:
@@ -161,7 +187,8 @@ def _version_of(path: Path) -> tuple[int, int, int]:
             field="FRAUD_API_KEYS_FILE",
             fix="make a key with `make api-key`",
         ) from error
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # Of a change of the mode the inode tells; the file's content may have a time that was set by hand.
+    return status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _by_id(keys: list[StoredKey]) -> dict[bytes, _Known]:

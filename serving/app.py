@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from serving.api_keys import ApiKeys, Door, Everyone
 from serving.configuration import Configuration
 from serving.dashboard.endpoints import Dashboard
 from serving.dashboard.sessions import Sessions, cookie_of
@@ -71,13 +70,11 @@ def make_app(
         configuration, supervised: see `Service`.
 
     Raises:
-        ConfigError: schema, settings and ledger do not fit.
+        ConfigError: schema, settings and ledger do not fit, or the keys cannot be used.
     """
     service = Service(configuration, supervised=supervised)
-    keys = configuration.api_keys_file
-    door: Door = Everyone() if keys is None else ApiKeys(keys)
-    work, entrance = Handlers(service), Entrance(configuration, door)
-    dashboard = Dashboard(service, work, door, entrance)
+    work, entrance = Handlers(service), Entrance(configuration, service.door)
+    dashboard = Dashboard(service, work, service.door, entrance)
     reports = _report_routes(service, entrance, dashboard.sessions)
     routes = _routes(service, work, entrance) + reports + dashboard.routes()
     app = FastAPI(

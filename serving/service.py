@@ -26,6 +26,7 @@ from fraud_system.switching import Switch
 from monitoring.view import MonitorView
 from serving.alerts.secret import read_secret
 from serving.answers import Answers
+from serving.api_keys import ApiKeys, Door, Everyone
 from serving.clocks import TrafficClock, WallClock
 from serving.columns import TransactionColumns
 from serving.configuration import Configuration
@@ -72,6 +73,8 @@ class Service:
         self.clock: WallClock | TrafficClock = (
             TrafficClock() if configuration.clock == "traffic" else WallClock()
         )
+        keys = configuration.api_keys_file
+        self.door: Door = Everyone() if keys is None else ApiKeys(keys)
         self.system: System = prepare(
             configuration.ledger_file, configuration.schema_file, configuration.start_from_run
         )
@@ -290,6 +293,7 @@ class Service:
             ):
                 measured_s = perf_counter()
                 await self._record_latency()
+            self.door.look()
             if self.alerts is not None:
                 self.alerts.look(troubles(self))
 

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from serving.service import Service
 
 
+KEYS_BROKEN = (
+    "the file of API keys cannot be used; the keys that were read last go on working,"
+    " also those revoked since"
+)
+
+
 def model_state(service: "Service") -> ModelState:
     """What answers now.
 
@@ -60,6 +66,7 @@ def model_state(service: "Service") -> ModelState:
         learner_stale=_stale(workers.get("learner"), configuration.stale_after_s),
         workers=workers,
         memory_bytes=engine.memory_bytes(),
+        api_keys_broken=service.door.trouble is not None,
     )
 
 
@@ -76,6 +83,8 @@ def troubles(service: "Service") -> dict[str, str]:
     broken = service.task.broken
     if broken is not None:
         found["ledger_unwritable"] = f"nothing is answered: {type(broken).__name__}"
+    if service.door.trouble is not None:
+        found["api_keys_broken"] = KEYS_BROKEN
     state = model_state(service)
     for name, words in (
         ("learner", "it is dead or silent, weights grow old"),
@@ -101,6 +110,8 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         """Every family, with its help."""
         yield _gauge("ready", "1 when transactions are answered", float(self._service.ready))
+        broken = float(self._service.door.trouble is not None)
+        yield _gauge("api_keys_file_broken", "1 while the keys read last go on working", broken)
         yield from self._counted()
         if self._service.ready:
             yield from self._read(model_state(self._service))

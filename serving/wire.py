@@ -259,6 +259,7 @@ class ModelState(Struct, frozen=True):
         learner_stale: the learner is dead, silent or far behind, so weights may be old.
         workers: by name.
         memory_bytes: of the engine's state.
+        api_keys_broken: the file of API keys cannot be used, so the keys that were read last go on working.
     """
 
     mode: ScorerName
@@ -277,6 +278,7 @@ class ModelState(Struct, frozen=True):
     learner_stale: bool
     workers: dict[str, WorkerState]
     memory_bytes: int
+    api_keys_broken: bool = False
 
 
 def transaction_type(schema: "Schema") -> type[Struct]:

@@ -13,8 +13,14 @@ import msgspec
 
 from monitoring.view import EntrySeen, MonitorView
 
-HOLD_S = {"learner_stale": 60.0, "monitor_stale": 60.0, "ledger_unwritable": 0.0}
-"""How long a trouble must last before it is one: a worker that starts again is silent for a while."""
+HOLD_S = {
+    "learner_stale": 60.0,
+    "monitor_stale": 60.0,
+    "ledger_unwritable": 0.0,
+    "api_keys_broken": 10.0,
+}
+"""How long a trouble must last before it is one: a worker that starts again is silent for a while, and a file
+that is copied into its place is not whole for a moment."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

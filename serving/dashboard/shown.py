@@ -7,7 +7,7 @@ from fraud_system.events import SECOND_US
 from monitoring.view import EntrySeen, MonitorView
 from serving.dashboard.ring import Figures, Ring
 from serving.reports import ReportState
-from serving.state import model_state
+from serving.state import KEYS_BROKEN, model_state
 from serving.wire import Explanation, ModelState
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Now:
         minute, ten_minutes: figures of traffic.
         steps: the same by five seconds, oldest first.
         snapshot_behind: events since the engine's newest snapshot; None before the first.
+        notice: what an operator has to mend although transactions are answered; mostly empty.
     """
 
     health: HealthName
@@ -47,6 +48,7 @@ class Now:
     ten_minutes: Figures
     steps: list[Figures]
     snapshot_behind: int | None = None
+    notice: str = ""
 
     @property
     def plan_b(self) -> bool:
@@ -128,6 +130,7 @@ def now_of(service: "Service", ring: Ring) -> Now:
         ten_minutes,
         steps,
         None if snapshot_seq is None else max(0, state.last_seq - snapshot_seq),
+        f"{KEYS_BROKEN[0].upper()}{KEYS_BROKEN[1:]}." if state.api_keys_broken else "",
     )
 
 

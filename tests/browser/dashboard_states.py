@@ -22,6 +22,7 @@ from monitoring.view import (
 from serving.dashboard.page import Page
 from serving.dashboard.ring import Ring
 from serving.dashboard.shown import Asked, Now
+from serving.state import KEYS_BROKEN
 from serving.telemetry import Telemetry
 from serving.wire import Contribution, Decision, Explanation, KnownLabel, ModelState, WorkerState
 
@@ -244,6 +245,7 @@ def pages() -> dict[str, Callable[[], bytes]]:
             replace(empty, health="starting", state=None, trouble="It is starting."), None, Asked()
         ),
         "learner-dead": lambda: page.whole(now(state=dead), None, Asked()),
+        "keys-broken": lambda: page.whole(now(notice=f"{KEYS_BROKEN}."), view(), Asked()),
         "looked-up": lambda: page.whole(
             now(), view(), Asked(sought="20260105-1-000123", found=explanation())
         ),

@@ -98,6 +98,9 @@ def test_a_worker_that_starts_again_is_no_trouble() -> None:
     assert begun.id != ended.id
     (at_once,) = source.look({"ledger_unwritable": "disk"}, 1001.0)
     assert at_once.words == "disk"
+    assert source.look({"api_keys_broken": "damaged"}, 1002.0)[0].kind == "trouble_ended"
+    (late,) = source.look({"api_keys_broken": "damaged"}, 1012.0)
+    assert (late.subject, late.words) == ("api_keys_broken", "damaged")
 
 
 class Receiver:

@@ -173,6 +173,49 @@ def test_a_file_that_became_unusable_leaves_the_last_good_keys_and_says_so(
     assert keys.trouble is None
 
 
+def test_the_log_says_once_of_each_change_that_the_file_became_unusable(
+    path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_key(path, "shop", ["score"], NOW_S)
+    keys = ApiKeys(path, clock)
+    good = path.read_bytes()
+    caplog.set_level("INFO")
+
+    def said_after(*, looks: int = 3) -> list[tuple[str, str]]:
+        caplog.clear()
+        for _ in range(looks):
+            clock.now_s += 1.0
+            keys.look()  # as the service does while nobody asks
+        return [(each.levelname, each.getMessage()) for each in caplog.records]
+
+    assert said_after() == []
+    path.write_bytes(b"{")
+    ((level, words),) = said_after()
+    assert level == "WARNING"
+    assert "the 1 keys that were read last go on working, also those revoked since" in words
+    assert f"FRAUD_API_KEYS_FILE: {path} is damaged" in words
+    path.unlink()
+    ((level, words),) = said_after()
+    assert level == "WARNING"
+    assert "No such file" in words
+    path.write_bytes(good)
+    path.chmod(0o600)
+    ((level, words),) = said_after()
+    assert (level, words) == ("INFO", f"{path} can be used again: 1 keys")
+
+
+def test_a_mode_that_lets_others_write_is_noticed_in_a_running_server(
+    path: Path, clock: Clock
+) -> None:
+    key = bearer(add_key(path, "shop", ["score"], NOW_S))
+    keys = ApiKeys(path, clock)
+    path.chmod(0o666)
+    clock.now_s += 1.0
+    assert keys.check(key, "score") == "shop"
+    assert keys.trouble is not None
+    assert "may be written by others" in keys.trouble.problem
+
+
 def test_the_file_is_private_and_holds_no_secret(path: Path) -> None:
     secret = add_key(path, "shop", ["score"], NOW_S).split("_", 2)[2]
     add_key(path, "other", ["read"], NOW_S)
