@@ -5,6 +5,7 @@ times timestamps with a time zone, numbers integers, floats or decimals. `arrow_
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,8 +38,12 @@ class ArrowRows:
         optional = [*schema.entities, *schema.numeric, *schema.categorical]
         table = read_table(body, {"transaction_id", "event_time", "amount", *optional}, max_rows)
         self.ids = _texts(table, "transaction_id", required=True)
-        if any(len(each.encode()) > MAX_ID_BYTES for each in self.ids):
-            raise _wrong("transaction_id", f"longer than {MAX_ID_BYTES} bytes", "shorter ids")
+        too_long = [len(each.encode()) > MAX_ID_BYTES for each in self.ids]
+        if any(too_long):
+            problem = f"longer than {MAX_ID_BYTES} bytes in UTF-8"
+            raise _wrong_row(
+                "transaction_id", too_long, problem, "send a shorter id, or a hash of it"
+            )
         self._columns = Transactions(
             transaction_id=np.array([each.encode() for each in self.ids], "S"),
             transaction_key=keys_of(self.ids),
@@ -108,7 +113,7 @@ def _column(table: pa.Table, name: str, kind: pa.DataType, required: bool) -> pa
     except pa.ArrowException as error:
         raise _wrong(name, f"is no {kind}: {error}", f"send {kind}") from None
     if required and column.null_count:
-        raise _wrong(name, "there are nulls", "leave those rows out")
+        raise _wrong_row(name, pc.is_null(column), "is null", "leave the row out")
     return column
 
 
@@ -126,10 +131,13 @@ def _is_like(given: pa.DataType, kind: pa.DataType) -> bool:
 def _texts(table: pa.Table, name: str, required: bool = False) -> list[str]:
     column = _column(table, name, pa.string(), required)
     lengths = pc.utf8_length(column)
-    if len(column) and (pc.min(lengths).as_py() == 0 or (pc.max(lengths).as_py() or 0) > MAX_TEXT):
-        raise _wrong(name, f"has empty texts, or longer ones than {MAX_TEXT}", "null where missing")
-    if pc.any(pc.match_substring_regex(column, "[\\x00-\\x1f\\x7f]")).as_py():
-        raise _wrong(name, "holds control characters", "remove them")
+    misfit = pc.or_(pc.equal(lengths, 0), pc.greater(lengths, MAX_TEXT))
+    if pc.any(misfit).as_py():
+        problem = f"is empty, or longer than {MAX_TEXT} characters"
+        raise _wrong_row(name, misfit, problem, "send null where it is missing")
+    control = pc.match_substring_regex(column, "[\\x00-\\x1f\\x7f]")
+    if pc.any(control).as_py():
+        raise _wrong_row(name, control, "holds control characters", "remove them")
     texts: list[str] = column.to_pylist()
     return texts
 
@@ -147,16 +155,19 @@ def _keys(table: pa.Table, names: Sequence[str]) -> Column:
 def _numbers(table: pa.Table, name: str) -> Column:
     column = _column(table, name, pa.float64(), required=False)
     numbers: Column = column.to_numpy(zero_copy_only=False)  # null becomes nan
-    if (np.abs(numbers) > MAX_NUMERIC).any():
-        raise _wrong(name, "there are numbers beyond the bounds", f"at most +-{MAX_NUMERIC:g}")
+    beyond = np.abs(numbers) > MAX_NUMERIC
+    if beyond.any():
+        fix = f"send a number from {-MAX_NUMERIC:g} to {MAX_NUMERIC:g}, or null"
+        raise _wrong_row(name, beyond, "is beyond the bounds", fix)
     return numbers
 
 
 def _amounts(table: pa.Table) -> Column:
     amounts: Column = _column(table, "amount", pa.float64(), required=True).to_numpy()
-    if not ((amounts >= 0.0) & (amounts <= MAX_AMOUNT)).all():
-        problem = "there are amounts that are negative, too large or none"
-        raise _wrong("amount", problem, f"0 to {MAX_AMOUNT:g}")
+    beyond = ~((amounts >= 0.0) & (amounts <= MAX_AMOUNT))
+    if beyond.any():
+        fix = f"send an amount from 0 to {MAX_AMOUNT:g}"
+        raise _wrong_row("amount", beyond, "is negative, too large or no number", fix)
     return amounts
 
 
@@ -174,3 +185,9 @@ def _stacked(columns: Sequence[Column], rows: int, kind: type = np.float64) -> C
 
 def _wrong(field: str, problem: str, fix: str) -> Problem:
     return Problem(422, problem, field=field, fix=fix)
+
+
+def _wrong_row(name: str, is_wrong: Any, problem: str, fix: str) -> Problem:
+    """Names the first row of those that are wrong, as JSON batches do."""
+    row = next(at for at, each in enumerate(np.asarray(is_wrong)) if each)  # null is not
+    return _wrong(f"[{row}].{name}", problem, fix)

@@ -181,7 +181,7 @@ class Handlers:
         return 200, JSON, _encode(answer)
 
     async def score_batch(self, scope: Scope, body: bytes) -> Answer:
-        """Many transactions, as JSON or Arrow; each is answered or refused for itself."""
+        """Many transactions, as JSON or Arrow; refused as a whole where one of them is malformed."""
         waiting, schema = self._service.task.waiting, self._service.system.schema
         if _header(scope, b"content-type") == ARROW:
             table = ArrowRows(body, schema, self._max_rows)

@@ -92,7 +92,7 @@ def _paths(schema: Schema, id_schema: dict[str, Any]) -> dict[str, Any]:
         "/v1/score/batch": {
             "post": _operation(
                 "score_batch",
-                "Score many transactions; each is answered or refused for itself, in their order",
+                "Score many transactions; answers are in their order",
                 "score",
                 {JSON: {"schema": answers}, ARROW: {"schema": table}},
                 body={

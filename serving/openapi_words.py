@@ -12,6 +12,11 @@ clock; a refusal names the limits. Of two fields of one name in a JSON object th
 Errors are problem documents (RFC 9457) that name field and fix; so are the answers to paths (404)
 and methods (405) that are not listed here. HEAD is answered as GET is, without the body.
 
+A batch in which anything is malformed (a field that is missing, unknown or out of bounds) is refused
+as a whole, with a 422 that names the first such row, such as `[2].amount`: nothing of it was taken.
+Otherwise each row is decided or refused for itself, in its place in the answer: an id that was used
+with other content, a time too far from the service's clock.
+
 A batch as an Arrow IPC stream has the fields of a transaction as columns: texts (also as
 dictionaries), numbers, and timestamps with a time zone; not compressed. Its answer is a stream with
 a row for each.

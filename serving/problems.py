@@ -38,6 +38,21 @@ _JSON_NAMES = {
     "bool": "boolean",
     "datetime": "time",
 }
+_IN_WORDS = {
+    "string": "a text in quotes",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "object": "a JSON object",
+    "array": "a JSON array",
+}
+_BOUNDS_IN_WORDS = {
+    "of length >=": "of at least {} characters",
+    "of length <=": "of at most {} characters",
+    ">=": "of at least {}",
+    "<=": "of at most {}",
+}
+_BOUND = re.compile(r"^ ?(?P<bound>of length [<>]=|[<>]=) (?P<limit>[^ ]+)$")
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -182,7 +197,7 @@ def _problem_of_validation(message: str) -> Problem:
 
     >>> problem = _problem_of_validation("Expected `str`, got `int` - at `$[2].card`")
     >>> problem.field, problem.problem, problem.fix
-    ('[2].card', 'expected `string`, got `integer`', 'send string')
+    ('[2].card', 'expected `string`, got `integer`', 'send a text in quotes')
     >>> problem = _problem_of_validation("Object missing required field `amount`")
     >>> problem.field, problem.problem, problem.fix
     ('amount', 'the field is missing', 'add it')
@@ -214,12 +229,27 @@ def _problem_of_validation(message: str) -> Problem:
         problem = _PYTHON_NAME.sub(lambda name: _JSON_NAMES[name[0]], problem)
         problem = "e" + problem[1:]
     expected = _EXPECTED.match(problem)
-    fix = f"send {expected['expected']}{expected['more'] or ''}" if expected else ""
+    fix = f"send {_in_words(expected['expected'], expected['more'] or '')}" if expected else ""
     if problem.startswith("Invalid enum value"):
         problem, fix = f"invalid value{problem[18:]}", "send one that /openapi.json lists"
     if "RFC3339" in problem or "`time" in problem:
         fix = "send RFC 3339 with an offset, e.g. 2025-01-31T12:00:00Z"
+    if problem == "Number out of range":
+        problem, fix = "a number beyond what a float64 can hold", "send a smaller number"
     return Problem(422, problem, field=field, fix=fix or "send what /openapi.json says of it")
+
+
+def _in_words(expected: str, more: str) -> str:
+    """What is expected, for a reader who knows JSON.
+
+    >>> _in_words("string | null", ""), _in_words("number", " >= 0.0")
+    ('a text in quotes, or null', 'a number of at least 0.0')
+    """
+    kinds = [_IN_WORDS.get(kind, kind) for kind in expected.split(" | ")]
+    bound = _BOUND.match(more)
+    if bound is not None:
+        more = " " + _BOUNDS_IN_WORDS[bound["bound"]].format(bound["limit"])
+    return ", or ".join(kinds) + more
 
 
 def _problem_of_syntax(error: Exception) -> Problem:

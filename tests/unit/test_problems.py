@@ -40,11 +40,11 @@ def of_json(text: bytes, type: Any = Payment) -> Problem:
     ("body", "field", "fix"),
     [
         (b"{}", "card", "add it"),
-        (b'{"card": 1}', "card", "send string"),
-        (b'{"card": "123456789"}', "card", "send string of length <= 8"),
-        (b'{"card": "1", "amount": -1}', "amount", "send number >= 0.0"),
-        (b'{"card": "1", "amount": 1e400}', "amount", "send what /openapi.json says of it"),
-        (b'{"card": "1", "extra": {"a": "b"}}', "extra[...]", "send number | null"),
+        (b'{"card": 1}', "card", "send a text in quotes"),
+        (b'{"card": "123456789"}', "card", "send a text in quotes of at most 8 characters"),
+        (b'{"card": "1", "amount": -1}', "amount", "send a number of at least 0.0"),
+        (b'{"card": "1", "amount": 1e400}', "amount", "send a smaller number"),
+        (b'{"card": "1", "extra": {"a": "b"}}', "extra[...]", "send a number, or null"),
         (b'{"card": "1", "kard": 2}', "kard", "leave it out, or correct its name"),
         (b'{"card": "1", "time": "now"}', "time", RFC_3339),
         (b'{"card": "1", "time": "2026-01-31T12:00:00"}', "time", RFC_3339),
@@ -52,7 +52,7 @@ def of_json(text: bytes, type: Any = Payment) -> Problem:
         (b'{"card": "1", "source": "us"}', "source", "send one that /openapi.json lists"),
         (b'{"card": "1", "note": "a\\n"}', "note", "send printable characters"),
         (b'{"card": "1", "": 2}', '""', "leave it out, or correct its name"),
-        (b"[]", "body", "send object"),
+        (b"[]", "body", "send a JSON object"),
     ],
 )
 def test_a_wrong_value_names_the_field_and_the_fix(body: bytes, field: str, fix: str) -> None:
