@@ -118,13 +118,13 @@ class Answers:
                 both = f"{words[left]}, together with {words[right]}"
                 found.append(Contribution(f"{left} x {right}", both, None, each))
             found.sort(key=lambda each: -abs(each.contribution))
-        keys = transaction["entity_keys"][0].tolist()
-        names = [entity.name for entity in listed.entities]
+        entities = [entity.name for entity in listed.entities]
         return Explanation(
             decision=first,
             event_time=time_of(int(transaction["event_time_us"][0])),
             amount=float(transaction["amount"][0]),
-            entities={n: f"{k:016x}" if k else None for n, k in zip(names, keys, strict=True)},
+            entities=_named_keys(entities, transaction["entity_keys"][0]),
+            categories=_named_keys(listed.categorical, transaction["categories"][0]),
             numeric={
                 name: _number(value)
                 for name, value in zip(
@@ -171,6 +171,11 @@ def same_content(left: Table, left_row: int, right: Table, right_row: int) -> bo
 def _same(left: Column, right: Column) -> bool:
     equal_nan = np.asarray(left).dtype.kind == "f"
     return bool(np.array_equal(left, right, equal_nan=equal_nan))
+
+
+def _named_keys(names: Sequence[str], keys: Column) -> dict[str, str | None]:
+    pairs = zip(names, keys.tolist(), strict=True)
+    return {name: f"{key:016x}" if key else None for name, key in pairs}
 
 
 def _number(value: float) -> float | None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, Le
-from pydantic import Field, ValidationError, model_validator
+from pydantic import DirectoryPath, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -52,8 +52,9 @@ class Configuration(BaseSettings):
     start_from_run: Path | None = Field(
         None, description="finished run whose model, counters and schema a new ledger starts from"
     )
-    champion_dir: Path | None = Field(
-        None, description="exported model that is served; read again on POST /v1/admin/champion"
+    champion_dir: DirectoryPath | None = Field(
+        None,
+        description="folder of an exported model, which POST /v1/admin/champion loads; not read at the start",
     )
     ledger_file: Path = Field(Path("var/ledger.sqlite"), description="the ledger, on a local disk")
 
@@ -255,6 +256,8 @@ def _kind(field: FieldInfo) -> str:
     choices = get_args(field.annotation)
     if Path in (field.annotation, *choices):
         return "path"
+    if DirectoryPath in choices:
+        return "path of a folder"
     if field.annotation is bool:
         return "true or false"
     if str in (field.annotation, *choices):

@@ -166,6 +166,7 @@ class Explanation(Struct, frozen=True):
         event_time, amount: as they came.
         entities: the 64-bit keys that stand for card, terminal and so on, in hexadecimal; null where the
             transaction named none. The texts themselves are not kept.
+        categories: of each category its key, likewise.
         numeric: further numbers as they came.
         probability_model, probability_heuristic, probability_constant: of the model, of plan B, and the
             fraud rate known at that moment. A model that failed gave null.
@@ -178,6 +179,7 @@ class Explanation(Struct, frozen=True):
     event_time: Moment
     amount: float
     entities: dict[str, str | None]
+    categories: dict[str, str | None]
     numeric: dict[str, float | None]
     probability_model: float | None
     probability_heuristic: float

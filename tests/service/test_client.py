@@ -54,6 +54,7 @@ EXPLANATION = {
     "event_time": "2026-01-31T12:00:00Z",
     "amount": 49.9,
     "entities": {"card": "00000000000000ff", "terminal": None},
+    "categories": {"channel": "00000000000000fe"},
     "numeric": {},
     "probability_model": 0.25,
     "probability_heuristic": 0.1,

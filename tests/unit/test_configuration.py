@@ -53,6 +53,11 @@ def test_variables_are_read_and_arguments_come_first(monkeypatch: pytest.MonkeyP
         ({"FRAUD_DEMO": "perhaps"}, "FRAUD_DEMO", "give true or false"),
         ({"FRAUD_DEMO": "1", "FRAUD_BODY_TIMEOUT_S": "nan"}, "FRAUD_BODY_TIMEOUT_S", "above 0"),
         ({"FRAUD_DEMO": "1", "FRAUD_MAX_WAITING_ROWS": "9"}, "FRAUD_MAX_WAITING_ROWS", "10000"),
+        (
+            {"FRAUD_DEMO": "1", "FRAUD_CHAMPION_DIR": "nowhere"},
+            "FRAUD_CHAMPION_DIR",
+            "give path of a folder",
+        ),
         ({"FRAUD_DEMO": "1", "FRAUD_PROT": "8000"}, "FRAUD_PROT", "did you mean FRAUD_PORT?"),
         ({"FRAUD_DEMO": "1", "FRAUD_ZZZZ": "1"}, "FRAUD_ZZZZ", "lists all"),
     ],
