@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fraud_system.compiled import borrowing
 from fraud_system.features.declaration import Feature, FeatureList
+from fraud_system.features.scales import seconds
 from fraud_system.models.heuristic import Rule
 from fraud_system.models.scoring import Served, bucket_of, logit_of
 
@@ -32,6 +33,7 @@ _SAME_THING = {
     "fraud_run_older": "fraud_run",
     "amount_beyond_legitimate": "amount_to_legitimate",
 }
+_BEYOND = ("amount_beyond", "amount_beyond_legitimate")  # 0 up to where they begin
 
 
 class Reasons:
@@ -68,14 +70,14 @@ class Reasons:
 
     def _sentence(self, position: int, value: float) -> str:
         feature = self._features[position]
-        shown = value_in_words(feature.unit, value)
+        shown = value_in_words(feature, value)
         return f"{feature.words}: {shown}" if shown else feature.words
 
 
 def contributions(served: Served, row: NDArray[np.float32]) -> NDArray[np.float64]:
     """(d + k,) what each feature and each interaction adds to the log odds; 0 where it is missing.
 
-    With the intercept they sum to the log odds, up to the order of additions.
+    With the intercept they sum to the log odds before recalibration, up to the order of additions.
     """
     term = np.zeros(len(row))
     logit_of(served, row, term)
@@ -84,30 +86,64 @@ def contributions(served: Served, row: NDArray[np.float32]) -> NDArray[np.float6
     return np.where(np.isnan(added), 0.0, added)
 
 
-def value_in_words(unit: str, value: float) -> str:
-    """A logged feature's value in the unit that a person would use; empty where there is none.
+def value_in_words(feature: Feature, value: float) -> str:
+    """A logged feature's value as a person would say it; empty where the feature's own words say it all.
 
-    >>> value_in_words("log ratio", math.log(8.0)), value_in_words("log(1+count)", math.log(4.0))
-    ('8 times', '3')
-    >>> value_in_words("0/1", 1.0)
-    ''
+    >>> value_in_words(Feature("amount_to_largest", (("entity", "card"),)), math.log(8.0))
+    '8 times'
+    >>> value_in_words(Feature("log_amount"), math.log1p(4_900.0))
+    '4,900'
+    >>> recency = Feature("fraud_recency", (("entity", "card"), ("label_scale", "7d")))
+    >>> value_in_words(recency, math.exp(-2.0 / 7.0)), value_in_words(recency, 0.0)
+    ('2 days ago', 'none, or long ago')
+    >>> is_new = Feature("is_new", (("entity", "card"),))
+    >>> value_in_words(is_new, 1.0), value_in_words(is_new, 0.0)
+    ('', 'no')
     """
+    unit = feature.unit
+    if math.isnan(value):
+        return "missing"
+    if unit == "0/1":
+        return "" if value > 0.5 else "no"
+    if unit == "-1..1":
+        return ""
+    if unit == "exp(-time/scale)":
+        scale_s = seconds(dict(feature.options)["label_scale"])
+        return (
+            f"{_duration(-scale_s * math.log(value))} ago" if value > 0.0 else "none, or long ago"
+        )
+    if feature.kind in _BEYOND and value <= 0.0:
+        return "not beyond it"
     if unit == "log ratio":
-        return f"{math.exp(value):.3g} times"
+        return f"{_figure(math.exp(value))} times"
     if unit == "log(1+seconds)":
         return _duration(math.expm1(value))
     if unit.startswith("log(1+"):
-        return f"{math.expm1(value):.3g}"
+        return _figure(math.expm1(value))
     if unit == "log odds":
         return f"{100.0 / (1.0 + math.exp(-value)):.2g} %"
-    return "" if unit in ("0/1", "-1..1", "exp(-time/scale)") else f"{value:.3g}"
+    return _figure(value)
 
 
-def _duration(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
+def _figure(value: float) -> str:
+    """Three digits, or all of those before the point.
+
+    >>> _figure(0.01234), _figure(12.0), _figure(1234.5)
+    ('0.0123', '12', '1,234')
+    """
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
+def _duration(length_s: float) -> str:
+    """In its largest unit.
+
+    >>> _duration(86_400.0), _duration(90_000.0), _duration(150.0), _duration(0.0)
+    ('1 day', '1.04 days', '2.5 minutes', '0 seconds')
+    """
+    units = (("day", 86_400.0), ("hour", 3_600.0), ("minute", 60.0))
+    unit, unit_s = next((each for each in units if length_s >= each[1]), ("second", 1.0))
+    number = _figure(max(length_s, 0.0) / unit_s)
+    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
 
 
 def _group_of(feature: Feature) -> tuple[str, str]:

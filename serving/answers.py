@@ -6,6 +6,7 @@ asking again gives what was said the first time, even after a restart.
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from fraud_system.events import SECOND_US, Action, Column, LabelSource, Scorer, Table
 from fraud_system.labels import Outcome
 from fraud_system.models.scoring import Served
-from fraud_system.reasons import Reasons, contributions
+from fraud_system.reasons import Reasons, contributions, value_in_words
 from fraud_system.settings import Settings
 from serving.columns import time_of
 from serving.wire import Contribution, Decision, Explanation, KnownLabel, Label, LabelReceipt
@@ -108,20 +109,20 @@ class Answers:
     ) -> Explanation:
         """Everything on record about the only row of these tables."""
         listed, row = self._features, decision["features"][0]
+        happened = time_of(int(transaction["event_time_us"][0]))
         found: list[Contribution] = []
+        base = recalibrated = None
         if in_force is not None:
-            added = contributions(in_force.served, row).tolist()
-            words = {feature.name: feature.words for feature in listed.features}
-            for name, value, each in zip(listed.names, row.tolist(), added, strict=False):
-                found.append(Contribution(name, words[name], _number(value), each))
-            for (left, right), each in zip(listed.pairs, added[len(listed.names) :], strict=True):
-                both = f"{words[left]}, together with {words[right]}"
-                found.append(Contribution(f"{left} x {right}", both, None, each))
-            found.sort(key=lambda each: -abs(each.contribution))
+            served = in_force.served
+            added = contributions(served, row)
+            found = self._contributions(row, added.tolist(), happened)
+            offset, slope = served.recalibration.tolist()
+            base = float(served.intercept[0])
+            recalibrated = _number(offset + (slope - 1.0) * (base + float(added.sum())))
         entities = [entity.name for entity in listed.entities]
         return Explanation(
             decision=first,
-            event_time=time_of(int(transaction["event_time_us"][0])),
+            event_time=happened,
             amount=float(transaction["amount"][0]),
             entities=_named_keys(entities, transaction["entity_keys"][0]),
             categories=_named_keys(listed.categorical, transaction["categories"][0]),
@@ -137,7 +138,28 @@ class Answers:
             contributions=found,
             labels=list(labels),
             status=status,  # type: ignore[arg-type]
+            log_odds_base=base,
+            log_odds_recalibration=recalibrated,
         )
+
+    def _contributions(
+        self, row: Column, added: Sequence[float], happened: datetime
+    ) -> list[Contribution]:
+        """Of a row (d,) of features, and what they and the pairs add (d + k,); largest first."""
+        listed = self._features
+        words = {feature.name: feature.words for feature in listed.features}
+        found = []
+        for feature, value, each in zip(listed.features, row.tolist(), added, strict=False):
+            shown = value_in_words(feature, value)
+            if feature.unit == "0/1":
+                shown = shown or "yes"
+            elif feature.unit == "-1..1":  # both halves of the time of day
+                shown = f"{happened:%H:%M} UTC"
+            found.append(Contribution(feature.name, feature.words, _number(value), each, shown))
+        for (left, right), each in zip(listed.pairs, added[len(listed.names) :], strict=True):
+            both = f"{words[left]}, together with {words[right]}"
+            found.append(Contribution(f"{left} x {right}", both, None, each))
+        return sorted(found, key=lambda each: -abs(each.contribution))
 
 
 def receipt(sent: Label, table: Table, row: int) -> LabelReceipt:

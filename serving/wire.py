@@ -140,12 +140,14 @@ class Contribution(Struct, frozen=True):
         words: what it is.
         value: as logged; null where it was missing, and for interactions.
         contribution: to the log odds, measured from the average transaction.
+        value_in_words: the value as a person would say it; empty for interactions.
     """
 
     name: str
     words: str
     value: float | None
     contribution: float
+    value_in_words: str = ""
 
 
 class KnownLabel(Struct, frozen=True):
@@ -170,6 +172,11 @@ class Explanation(Struct, frozen=True):
         numeric: further numbers as they came.
         probability_model, probability_heuristic, probability_constant: of the model, of plan B, and the
             fraud rate known at that moment. A model that failed gave null.
+        log_odds_base: of the average transaction, from which contributions are measured: the model's
+            intercept. Base, all contributions and `log_odds_recalibration` sum to the log odds of
+            `probability_model`. Null where the weights are not on record any more.
+        log_odds_recalibration: what the line through the model's log odds adds to them; 0 where
+            recalibration is off.
         contributions: largest first; empty where the weights are not on record any more.
         labels: reports so far.
         status: of the transaction: open, matured, fraud or reversed; null beyond the label horizon.
@@ -187,6 +194,8 @@ class Explanation(Struct, frozen=True):
     contributions: list[Contribution]
     labels: list[KnownLabel]
     status: Literal["open", "matured", "fraud", "reversed"] | None
+    log_odds_base: float | None = None
+    log_odds_recalibration: float | None = None
 
 
 class ModeChange(Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ from typing import Any
 from fraud_system.errors import ConfigError
 from fraud_system.features.kinds import CATEGORY_BUCKETS, KINDS, OPCODES, KindSpec
 from fraud_system.features.options import choices
-from fraud_system.features.scales import seconds
+from fraud_system.features.scales import in_words, seconds
 from fraud_system.toml_section import suggestion
 
 __all__ = [
@@ -77,8 +77,13 @@ class Feature:
 
     @property
     def words(self) -> str:
-        """What it is, for a person."""
-        return KINDS[self.kind].words.format(**dict(self.options))
+        """What it is, for a person.
+
+        >>> Feature("count", (("entity", "card"), ("scale", "7d"))).words
+        'attempts by this card in 7 days'
+        """
+        said = {need: _option_in_words(need, given) for need, given in self.options}
+        return KINDS[self.kind].words.format(**said)
 
     @property
     def unit(self) -> str:
@@ -269,3 +274,9 @@ def _matching(pattern: str, names: list[str], left_out: list[str], where: str) -
         fix = suggestion(pattern, names)
         raise ConfigError(f"no feature is called {pattern!r}", field=where, fix=fix)
     return found
+
+
+def _option_in_words(need: str, given: str) -> str:
+    if need == "age" or need.endswith("scale"):
+        return in_words(given)
+    return f"{100.0 * float(given):g} %" if need == "quantile" else given

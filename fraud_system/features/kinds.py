@@ -26,9 +26,11 @@ class KindSpec:
 KINDS: dict[str, KindSpec] = {
     "log_amount": KindSpec((), "log(1+amount)", "amount"),
     "amount_beyond": KindSpec(
-        ("quantile",), "log ratio", "amount beyond the {quantile} quantile so far"
+        ("quantile",), "log ratio", "amount beyond what {quantile} of payments stay below"
     ),
-    "amount_exceeds": KindSpec(("quantile",), "0/1", "amount above the {quantile} quantile so far"),
+    "amount_exceeds": KindSpec(
+        ("quantile",), "0/1", "amount above what {quantile} of payments stay below"
+    ),
     "hour_sin": KindSpec((), "-1..1", "time of day (sine)"),
     "hour_cos": KindSpec((), "-1..1", "time of day (cosine)"),
     "is_night": KindSpec((), "0/1", "between 0 and 6 o'clock"),

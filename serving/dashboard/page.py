@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from monitoring.view import MonitorView
 from serving.dashboard import formats, pictures
+from serving.dashboard.log_odds import sum_of
 from serving.dashboard.shown import Asked, Now, Words, since_of, why_of
 
 HERE = Path(__file__).parent
@@ -62,6 +63,7 @@ class Page:
             "since_of": since_of,
             "why_of": why_of,
             "dash": formats.DASH,
+            "sum_of": sum_of,
         }
 
     def whole(self, now: Now, view: MonitorView | None, asked: Asked) -> bytes:

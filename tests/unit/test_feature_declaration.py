@@ -99,7 +99,13 @@ def test_interactions_are_pairs_in_the_order_of_the_list_each_once():
 
 
 def test_every_kind_says_in_words_and_units_what_it_is():
-    values = {"entity": "card", "other": "terminal", "column": "distance", "bucket": "3"}
+    values = {
+        "entity": "card",
+        "other": "terminal",
+        "column": "distance",
+        "bucket": "3",
+        "quantile": "0.9",
+    }
     for kind, spec in KINDS.items():
         options = tuple((need, values.get(need, "1d")) for need in spec.needs)
         made = Feature(kind, options)

@@ -55,7 +55,7 @@ def test_the_reason_is_the_feature_that_moves_the_score(settings):
     rows[0, at] = np.log(8.0)
     rows[:, names.index("is_night")] = 1.0
     found = Reasons(settings.features, settings.rules).of_model(served, rows)
-    assert found == [["amount against the card's mean in 30d: 8 times"], []]
+    assert found == [["amount against the card's mean in 30 days: 8 times"], []]
 
 
 def test_steps_of_one_staircase_are_one_reason(settings):
