@@ -38,3 +38,12 @@ class Finding:
     seq: int
     known_time_us: int
     words: str
+
+
+def in_words(monitor: str, subject: str) -> str:
+    """Which finding, for a sentence.
+
+    >>> in_words("label_feed", "messages: fewer")
+    'label feed (messages: fewer)'
+    """
+    return f"{monitor.replace('_', ' ')} ({subject})"

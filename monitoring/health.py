@@ -28,7 +28,7 @@ from fraud_system.errors import ConfigError
 from fraud_system.events import SECOND_US, Frame, Health
 from fraud_system.setting_checks import check_positive
 from fraud_system.switching import Switch
-from monitoring.findings import Finding, Level
+from monitoring.findings import Finding, Level, in_words
 from monitoring.probation import Probation, ProbationSettings, Verdict
 from monitoring.switching_patterns import SWITCHING
 
@@ -89,7 +89,7 @@ class HealthSwitch:
     >>> finding = Finding("sanity", "scores all the same", Level.ALARM, 0.0, 1e-9, 7, 0, "0 apart")
     >>> (proposal,) = switch.judge([finding], DelayLaw(LabelSettings()), now_us=0)
     >>> proposal.switch.health.name, proposal.switch.reason
-    ('HEURISTIC', 'sanity: scores all the same')
+    ('HEURISTIC', 'alarm of sanity (scores all the same)')
     """
 
     def __init__(self, settings: HealthSettings) -> None:
@@ -136,7 +136,7 @@ class HealthSwitch:
         if self.health == Health.PROBATION:
             return f"the model to prove itself: {self.probation.verdict(law, now_us)[1]}"
         if self.causes:
-            return f"the cause to be over: {', '.join(sorted(self.causes))}"
+            return f"the alarm to be over: {', '.join(_named(self._in_order()))}"
         left_s = max(self._quiet_until_us() - now_us, 0) / SECOND_US
         return f"{left_s / 3600.0:.1f} quiet hours, then a probation"
 
@@ -157,10 +157,16 @@ class HealthSwitch:
         return None
 
     def _alarm(self) -> Switch:
-        causes = sorted(self.causes.items(), key=lambda each: (each[1].seq, each[0]))
-        first = causes[0][1]
-        evidence = "; ".join(f"{name}: {each.words}" for name, each in causes)
-        return Switch(Health.HEURISTIC, f"{first.monitor}: {first.subject}", evidence=evidence)
+        """The first cause is the reason, so its evidence need not name it again; the others are named."""
+        first, *others = self._in_order()
+        (name,) = _named([first])
+        told = [f"{also}: {each.words}" for also, each in zip(_named(others), others, strict=True)]
+        evidence = "; also ".join([first.words, *told])
+        return Switch(Health.HEURISTIC, f"alarm of {name}", evidence=evidence)
+
+    def _in_order(self) -> list[Finding]:
+        """The causes, earliest first."""
+        return sorted(self.causes.values(), key=lambda each: (each.seq, each.monitor, each.subject))
 
     def _note(self, finding: Finding) -> None:
         name = f"{finding.monitor}/{finding.subject}"
@@ -230,3 +236,7 @@ class HealthSwitch:
         self.probation.restore(
             {n[cut:]: a for n, a in arrays.items() if n.startswith("probation.")}
         )
+
+
+def _named(causes: Iterable[Finding]) -> list[str]:
+    return [in_words(each.monitor, each.subject) for each in causes]

@@ -42,3 +42,13 @@ def log_threshold(alpha: float, tests: float, rejections: int) -> float:
     1000
     """
     return math.log(tests / (alpha * (rejections + 1.0)))
+
+
+def once_in(log_e: float) -> str:
+    """The odds that an e-value stands for (Markov: at least e comes with a chance of at most 1 / e).
+
+    >>> once_in(math.log(316_000.0)), once_in(math.log(10.0) * 24.1)
+    ('320,000', '10^24.1')
+    """
+    digits = log_e / math.log(10.0)
+    return f"10^{digits:.1f}" if digits >= 9.0 else f"{float(f'{math.exp(log_e):.2g}'):,.0f}"

@@ -44,6 +44,7 @@ from fraud_system.events import SECOND_US, Frame, Scorer
 from monitoring.bins import EDGES, Bins, Sample
 from monitoring.findings import Finding, Level
 from monitoring.hour_counts import COUNTS, HOURS_IN_WEEK, NO_HOUR, Group, Hours
+from monitoring.online_fdr import once_in
 from monitoring.shift_kernel import HOUR_US, fold
 from monitoring.shift_settings import ShiftSettings
 from monitoring.shift_tests import (
@@ -279,7 +280,7 @@ class Shift:
         is_value = int(test) < len(self.subjects)
         words = (
             f"population stability index {psi:.2f} beyond the {by_chance:.2f} that chance explains, "
-            f"e-value 10^{log_e / np.log(10.0):.1f} (10^{threshold / np.log(10.0):.1f} needed)"
+            f"by chance at most once in {once_in(log_e)} comparisons ({once_in(threshold)} needed)"
         )
         if is_value:
             words += f", moved by {distance:.2g} standard deviations"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from fraud_system.events import DAY_US
-from monitoring.e_detector import NEXT, OLDEST
+from monitoring.e_detector import FIRST, NEXT, OLDEST
 from monitoring.findings import Finding, Level
 from monitoring.overseer import Overseer
 from monitoring.performance import Rate, wilson
@@ -78,6 +78,10 @@ class RatioSeen(msgspec.Struct, frozen=True):
         tolerance: how far from 1 is right enough.
         evidence: of the stronger side, in transactions; an alarm begins at `threshold`.
         by_day: of the transactions' days, oldest first.
+        begun_us: since when is judged; later than that of the warm-up after an alarm, because reports
+            about older transactions do not count any more then. None while it warms up.
+        is_anew: there was an alarm.
+        before: days before `begun_us`, with what was known of them when an alarm began it anew.
     """
 
     subject: Literal["count", "money"]
@@ -90,6 +94,9 @@ class RatioSeen(msgspec.Struct, frozen=True):
     evidence: float | None
     threshold: float
     by_day: list[DaySeen]
+    begun_us: int | None = None
+    is_anew: bool = False
+    before: list[DaySeen] = []
 
 
 class RatesSeen(msgspec.Struct, frozen=True):
@@ -155,6 +162,7 @@ class LabelsSeen(msgspec.Struct, frozen=True):
     by_day: label messages that came on a day, and those that should have.
     evidence: of the stronger side, in transactions; an alarm begins at `threshold`.
     delay_evidence: that delays are others than they were, in transactions.
+    delay_reports: that the delays were learned from; 0 where they are assumed.
     """
 
     delay_days: list[tuple[float, float]]
@@ -162,6 +170,7 @@ class LabelsSeen(msgspec.Struct, frozen=True):
     evidence: float | None
     threshold: float
     delay_evidence: float | None
+    delay_reports: int = 0
 
 
 class MonitorView(msgspec.Struct, frozen=True):
@@ -234,6 +243,9 @@ def _calibration(overseer: Overseer) -> list[RatioSeen]:
     seen = []
     for subject, watch in monitor.calibration.watches.items():
         start_us, came, expected = _cohorts(overseer, watch, since_alarm=True)
+        begun_us = _begun_us(overseer, watch)
+        all_us, *all_marks = _cohorts(overseer, watch, since_alarm=False)
+        is_before = all_us < (0 if begun_us is None else begun_us)
         ratio = poisson_ratio(came.sum(), expected.sum(), dispersion)
         seen.append(
             RatioSeen(
@@ -249,6 +261,9 @@ def _calibration(overseer: Overseer) -> list[RatioSeen]:
                 _number(max(watch.evidence)),
                 watch.settings.mean_time_between_false_alarms,
                 _by_day(start_us, came, expected),
+                begun_us,
+                bool(watch.detector.to_arrays()["cursor"][FIRST]),
+                _by_day(all_us[is_before], *(each[is_before] for each in all_marks)),
             )
         )
     return seen
@@ -344,6 +359,7 @@ def _labels(overseer: Overseer) -> LabelsSeen:
         _number(monitor.label_feed.evidence),
         watch.settings.mean_time_between_false_alarms,
         _number(monitor.label_delay.evidence),
+        int(monitor.cohorts.law.reports.sum()),
     )
 
 
@@ -358,6 +374,16 @@ def _cohorts(
     running = overseer.known_time_us // cohort_us
     start_us = (running - (following - 1 - numbers)) * cohort_us
     return start_us, state["observed"][numbers % size], state["expected"][numbers % size]
+
+
+def _begun_us(overseer: Overseer, watch: Watch) -> int | None:
+    """Start of the first cohort that counts; None before the first."""
+    cursor = watch.detector.to_arrays()["cursor"]
+    if not cursor[NEXT]:
+        return None
+    cohort_us = overseer.monitor.cohorts.cohort_us
+    running = overseer.known_time_us // cohort_us
+    return int(running - (cursor[NEXT] - 1 - cursor[FIRST])) * cohort_us
 
 
 def _by_day(start_us: NDArray[np.int64], came: Floats, expected: Floats) -> list[DaySeen]:

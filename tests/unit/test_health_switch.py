@@ -71,7 +71,7 @@ def test_an_alarm_that_may_switch_gives_way_at_once_and_says_why() -> None:
     (proposal,) = tell(switch_of(), 1.0, alarm(1.0))
     assert proposal.from_health == Health.MODEL
     assert proposal.switch == Switch(
-        Health.HEURISTIC, "sanity: scores all the same", evidence=f"{CAUSE}: why"
+        Health.HEURISTIC, "alarm of sanity (scores all the same)", evidence="why"
     )
 
 
@@ -106,8 +106,8 @@ def test_the_default_patterns_match_findings_that_monitors_can_make() -> None:
 def test_the_earliest_cause_is_the_reason_and_all_are_the_evidence() -> None:
     switch = switch_of()
     (proposal,) = tell(switch, 1.0, alarm(1.0, "calibration/count: more", seq=9), alarm(1.0, seq=3))
-    assert proposal.switch.reason == "sanity: scores all the same"
-    assert proposal.switch.evidence == f"{CAUSE}: why; calibration/count: more: why"
+    assert proposal.switch.reason == "alarm of sanity (scores all the same)"
+    assert proposal.switch.evidence == "why; also calibration (count: more): why"
 
 
 def test_a_proposal_that_was_not_recorded_is_made_again() -> None:
@@ -120,7 +120,9 @@ def test_a_proposal_that_was_not_recorded_is_made_again() -> None:
 def test_once_recorded_it_is_not_proposed_again() -> None:
     switch = in_plan_b()
     assert tell(switch, 5.0) == []
-    assert switch.waiting_for(LAW, 5 * HOUR_US) == f"the cause to be over: {CAUSE}"
+    assert (
+        switch.waiting_for(LAW, 5 * HOUR_US) == "the alarm to be over: sanity (scores all the same)"
+    )
 
 
 def test_probation_comes_after_the_hold_and_the_quiet_time() -> None:
@@ -220,7 +222,7 @@ def test_who_releases_knows_of_the_causes_there_are_and_new_ones_switch_again() 
     record(switch, Health.MODEL, 2.0, by_hand=True)
     assert tell(switch, 3.0) == []
     (proposal,) = tell(switch, 4.0, alarm(4.0, "calibration/money: fewer"))
-    assert proposal.switch.reason == "calibration: money: fewer"
+    assert proposal.switch.reason == "alarm of calibration (money: fewer)"
 
 
 def test_causes_are_bounded() -> None:
