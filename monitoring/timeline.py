@@ -31,7 +31,9 @@ class Entry:
     @classmethod
     def of_switch(cls, switch: Switch, frame: Frame) -> Self:
         """Of a recorded switch."""
-        words = f"{switch.reason}. {switch.evidence}" if switch.evidence else switch.reason
+        # Of a switch by hand the evidence is who asked for it.
+        mark = ", " if switch.by_hand else ". "
+        words = mark.join(each for each in (switch.reason, switch.evidence) if each)
         name = switch.health.name.lower()
         return cls(frame.known_time_us, frame.last_seq, "switch", name, words, switch.by_hand)
 

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fraud_system.errors import ConfigError
 from monitoring.switching_patterns import SWITCHING, patterns_of, text_of
+from serving.workers.silence import SILENT_AFTER_S, STALE_AFTER_S
 
 PREFIX = "FRAUD_"
 KIB = 1024
@@ -126,10 +127,12 @@ class Configuration(BaseSettings):
         " `none`: only people switch",
     )
     stale_after_s: float = Field(
-        900.0,
+        STALE_AFTER_S,
         gt=0,
+        le=SILENT_AFTER_S / 2.0,
         allow_inf_nan=False,
-        description="a learner that is so far behind is shown as stale",
+        description="a learner or monitor that is silent for so long is shown as stale;"
+        f" after {SILENT_AFTER_S:g} it is started again",
     )
     latency_every_s: Seconds = Field(
         60.0, description="how often the ledger is told how fast answers were, if there were any"

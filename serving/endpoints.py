@@ -14,7 +14,9 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from fraud_system.champion import reloaded
-from fraud_system.events import Health
+from fraud_system.engine import Engine
+from fraud_system.errors import FraudSystemError
+from fraud_system.events import Frame, Health
 from fraud_system.keys import key_of
 from fraud_system.switching import Switch
 from serving.answer_at_once import send_answer
@@ -47,6 +49,7 @@ FIRST_YEAR, LAST_YEAR = 1970, 2199  # of Known-Time: a clock never goes back, so
 BODIES_AT_ONCE = 8  # of the largest size, while they arrive
 JSON = b"application/json"
 ARROW = b"application/vnd.apache.arrow.stream"
+KEY_NAME = "api_key_name"  # in the scope of a request: whose key it came with
 Answer = tuple[int, bytes, bytes]  # status, media type, body
 Handle = Callable[[Scope, bytes], Awaitable[Answer]]
 _encode = msgspec.json.Encoder().encode
@@ -68,9 +71,11 @@ class Entrance:
         self._budget = BodyBudget(BODIES_AT_ONCE * configuration.max_batch_body_bytes)
         self._timeout_s = configuration.body_timeout_s
 
-    def let_in(self, authorization: bytes | None, scope: Any) -> None:
-        """Raise a 401, 403 or 429 unless whoever asks may, now."""
-        self._rates.take(self._door.check(authorization, scope), monotonic())
+    def let_in(self, authorization: bytes | None, scope: Any) -> str:
+        """The name of the key of whoever asks; raises a 401, 403 or 429 unless they may, now."""
+        name = self._door.check(authorization, scope)
+        self._rates.take(name, monotonic())
+        return name
 
     def body(self, scope: Scope, receive: Receive, max_bytes: int) -> Awaitable[bytes]:
         """The body of a request, within all bounds."""
@@ -120,7 +125,8 @@ class Endpoint:
             headers = dict(scope["headers"])
             try:
                 if self._opens is None or not self._opens(headers):
-                    self._entrance.let_in(headers.get(b"authorization"), self._scope)
+                    name = self._entrance.let_in(headers.get(b"authorization"), self._scope)
+                    scope[KEY_NAME] = name
                 if self._max_body_bytes and headers.get(b"content-type") != JSON:
                     self._check_media(scope)
             except Problem as refused:
@@ -153,6 +159,10 @@ class Endpoint:
                 field="Content-Type",
                 fix=f"send {taken}",
             )
+
+
+class _SoAlready(FraudSystemError):
+    """Whoever was asked for answers already."""
 
 
 class Handlers:
@@ -232,13 +242,24 @@ class Handlers:
         return 200, JSON, _encode(model_state(self._service))
 
     async def mode(self, scope: Scope, body: bytes) -> Answer:
-        """Force plan B, or release it."""
+        """Force plan B, or release it; where it is so already nothing is recorded."""
         asked = self._mode.decode(body)
         health = Health.MODEL if asked.mode == "model" else Health.FORCED
-        switch = Switch(health, asked.reason, by_hand=True)
-        waiting = self._service.task.waiting
-        frame = await waiting.change(lambda engine: engine.switch(switch))
-        return 200, JSON, _encode(ModeChanged(asked.mode, frame.last_seq))
+        # Without keys there is no name to tell.
+        name = scope.get(KEY_NAME) if self._service.configuration.api_keys_file else None
+        evidence = "" if name is None else f"by key {name}"
+        switch = Switch(health, asked.reason, by_hand=True, evidence=evidence)
+
+        def change(engine: Engine) -> Frame:
+            if engine.health == health:
+                raise _SoAlready("it is so already", field="mode")
+            return engine.switch(switch)
+
+        try:
+            seq: int | None = (await self._service.task.waiting.change(change)).last_seq
+        except _SoAlready:
+            seq = self._service.switch_seq
+        return 200, JSON, _encode(ModeChanged(asked.mode, seq))
 
     async def champion(self, scope: Scope, body: bytes) -> Answer:
         """Serve the exported model that lies in the directory of the configuration."""

@@ -83,6 +83,7 @@ class EngineTask:
         self.waiting = waiting
         self.records = records
         self.broken: Exception | None = None
+        self.switch_seq: int | None = None  # of the newest switch since the start
         self._ledger = ledger
         self._answers = answers
         self._columns = columns
@@ -191,6 +192,8 @@ class EngineTask:
             changed.append((answer, frame))
             if "published" in frame.tables:
                 self._in_force = InForce(self.engine.served, frame.known_time_us)
+            if "mode" in frame.tables:
+                self.switch_seq = frame.last_seq
         return changed
 
     async def _split_reports(self, taken: Slice) -> Reports:
@@ -324,7 +327,7 @@ class EngineTask:
         recovered = await self._loop.run_in_executor(
             self._commits, recover_engine, self.engine.settings, self._ledger
         )
-        self.engine = recovered
+        self.engine, self.switch_seq = recovered, None
         self._in_force = self._newest_in_force()
         frames: list[Frame] = []
         inputs, _ = self._inputs(Batch(Slice(tick=True), Reports()))

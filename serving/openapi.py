@@ -147,7 +147,7 @@ def _paths(schema: Schema, id_schema: dict[str, Any]) -> dict[str, Any]:
         "/v1/admin/mode": {
             "post": _operation(
                 "mode",
-                "Force plan B, or release it",
+                "Force plan B, or release it; nothing is recorded where it is so already",
                 "admin",
                 {JSON: {"schema": _schema("ModeChanged")}},
                 body={

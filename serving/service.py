@@ -111,6 +111,16 @@ class Service:
         return self._task is not None and self._task.broken is None
 
     @property
+    def switch_seq(self) -> int | None:
+        """Of the newest switch; None if there was none since the start and the monitors remember none."""
+        made = self.task.switch_seq
+        if made is not None or self.view is None:
+            return made
+        health = self.task.engine.health.name.lower()
+        newest = next((each for each in self.view.timeline if each.kind == "switch"), None)
+        return newest.seq if newest is not None and newest.subject == health else None
+
+    @property
     def started(self) -> bool:
         """Whether the start is over."""
         return self._task is not None
@@ -202,13 +212,15 @@ class Service:
         )
         arguments = self.system.ledger_file, self.system.settings_file
         every = self.configuration.snapshot_every_events
+        stale_after_s = self.configuration.stale_after_s
         self._supervisor = self._supervised(
             [
-                learner(*arguments, snapshot_every_events=every),
+                learner(*arguments, snapshot_every_events=every, stale_after_s=stale_after_s),
                 snapshotter(*arguments, snapshot_every_events=every),
                 monitor(
                     *arguments,
                     snapshot_every_events=every,
+                    stale_after_s=stale_after_s,
                     switching=self.configuration.switching,
                 ),
             ],

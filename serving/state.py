@@ -45,6 +45,7 @@ def model_state(service: "Service") -> ModelState:
             max(0, engine.last_seq - status.read_through_seq),
             dict(status.figures),
             status.last_error,
+            status.stale,
         )
         for name, status in service.workers().items()
     }
@@ -63,7 +64,7 @@ def model_state(service: "Service") -> ModelState:
         interactions=len(settings.features.pairs),
         labels=engine.label_counts(),
         label_silence_s=silence_s if math.isfinite(silence_s) else None,
-        learner_stale=_stale(workers.get("learner"), configuration.stale_after_s),
+        learner_stale=_stale(workers.get("learner")),
         workers=workers,
         memory_bytes=engine.memory_bytes(),
         api_keys_broken=service.door.trouble is not None,
@@ -87,18 +88,18 @@ def troubles(service: "Service") -> dict[str, str]:
         found["api_keys_broken"] = KEYS_BROKEN
     state = model_state(service)
     for name, words in (
-        ("learner", "it is dead or silent, weights grow old"),
-        ("monitor", "it is dead or silent, nobody watches the model"),
+        ("learner", "weights grow old"),
+        ("monitor", "nobody watches the model"),
     ):
-        if _stale(state.workers.get(name), service.configuration.stale_after_s):
-            found[f"{name}_stale"] = words
+        worker = state.workers.get(name)
+        if _stale(worker):
+            is_silent = worker is not None and worker.alive
+            found[f"{name}_stale"] = f"it {'is silent' if is_silent else 'does not run'}: {words}"
     return found
 
 
-def _stale(learner: WorkerState | None, stale_after_s: float) -> bool:
-    if learner is None or not learner.alive:
-        return True
-    return learner.heard_s is None or learner.heard_s > stale_after_s
+def _stale(worker: WorkerState | None) -> bool:
+    return worker is None or worker.stale
 
 
 class _Collector:
@@ -183,6 +184,11 @@ class _Collector:
         yield info
         picks: tuple[tuple[str, str, Callable[[WorkerState], float]], ...] = (
             ("worker_alive", "1 while its process runs", lambda each: float(each.alive)),
+            (
+                "worker_stale",
+                "1 when it does not run or is silent",
+                lambda each: float(each.stale),
+            ),
             ("worker_restarts", "since the start", lambda each: each.restarts),
             (
                 "worker_behind_events",

@@ -211,10 +211,16 @@ class ModeChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModeChanged(Struct, frozen=True):
-    """The switch is durable."""
+    """It is so, durably.
+
+    Args:
+        mode: who was asked for.
+        seq: of the switch. Where it was so already nothing is recorded, and this is the switch that made it
+            so; null if that is older than what the monitors remember, or if there was none.
+    """
 
     mode: ScorerName
-    seq: int
+    seq: int | None
 
 
 class ChampionLoaded(Struct, frozen=True):
@@ -241,6 +247,7 @@ class WorkerState(Struct, frozen=True):
         behind_events: how far its reading is behind the ledger.
         figures: what it counts.
         last_error: why its last life ended.
+        stale: it does not run, or has been silent for too long.
     """
 
     alive: bool
@@ -249,6 +256,7 @@ class WorkerState(Struct, frozen=True):
     behind_events: int
     figures: dict[str, int]
     last_error: str
+    stale: bool = False
 
 
 class ModelState(Struct, frozen=True):
@@ -267,7 +275,7 @@ class ModelState(Struct, frozen=True):
         features, interactions: how many.
         labels: what the joiner has done, by name.
         label_silence_s: since the last report; null before the first.
-        learner_stale: the learner is dead, silent or far behind, so weights may be old.
+        learner_stale: the learner is dead or silent, so weights may be old.
         workers: by name.
         memory_bytes: of the engine's state.
         api_keys_broken: the file of API keys cannot be used, so the keys that were read last go on working.

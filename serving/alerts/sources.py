@@ -19,8 +19,8 @@ HOLD_S = {
     "ledger_unwritable": 0.0,
     "api_keys_broken": 10.0,
 }
-"""How long a trouble must last before it is one: a worker that starts again is silent for a while, and a file
-that is copied into its place is not whole for a moment."""
+"""How long a trouble must last before it is one: a worker that starts again does not speak at once, and a
+file that is copied into its place is not whole for a moment."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from serving.dashboard.ring import Ring
 from serving.dashboard.sessions import Sessions, cookie_of, set_cookie
 from serving.dashboard.shown import Asked, Now, now_of
 from serving.dashboard.stream import Pieces, Readers, stream
-from serving.endpoints import Entrance, Handlers
+from serving.endpoints import KEY_NAME, Entrance, Handlers
 from serving.problems import Problem, problem_of
 from serving.reports import DriftReportAsked
 from serving.request_body import close_if_unread
@@ -142,7 +142,7 @@ class Dashboard:
         mode, reason = request.form.get("mode", ""), request.form.get("reason", "").strip()
         try:
             if self._needs_key:
-                self._entrance.let_in(_bearer(request), "admin")
+                request.scope[KEY_NAME] = self._entrance.let_in(_bearer(request), "admin")
             asked = msgspec.json.encode({"mode": mode, "reason": reason})
             await self._work.mode(request.scope, asked)
         except Exception as error:

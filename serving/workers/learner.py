@@ -16,7 +16,7 @@ from fraud_system.publication import Publication
 from fraud_system.replay import restored_learner, save_learner
 from serving.workers.messages import Heartbeat, SnapshotSaved, WeightsProposed
 from serving.workers.pipe import Outlet
-from serving.workers.running import Arguments, run
+from serving.workers.running import Arguments, for_a_round, run
 
 ROUND_EVENTS = 5_000
 NICENESS = 10
@@ -30,14 +30,13 @@ def rounds(
     snapshot_every_events: int,
     round_events: int = ROUND_EVENTS,
 ) -> Iterator[bool]:
-    """Read, learn, propose and say so, for ever. Yields after each round whether it came to the end.
+    """Read, learn, propose and say so, for ever. Yields after each round whether it is near the end.
 
     There the caller should rest for a moment: under steady traffic a round that follows at once would read
     one frame, and say so.
     """
     saved_at = learner.read_through_seq
     while True:
-        before = learner.read_through_seq
         pending = read_on(learner, ledger, round_events) or pending
         if pending is not None:
             send(WeightsProposed(pending))
@@ -49,14 +48,14 @@ def rounds(
         figures = {"learned_labels": learner.learned_labels, "version": max(0, learner.version)}
         refused = {f"refused_{name}": count for name, count in learner.refusals().items()}
         send(Heartbeat(read_through_seq=learner.read_through_seq, figures=figures | refused))
-        yield learner.read_through_seq - before < round_events
+        yield ledger.last_seq - learner.read_through_seq < round_events
 
 
 def read_on(learner: Learner, ledger: Ledger, at_most_events: int) -> Publication | None:
     """Fold what follows in the ledger; the newest publication that has become due."""
     newest: Publication | None = None
     stop_at = learner.read_through_seq + at_most_events
-    for frame in ledger.frames(learner.read_through_seq):
+    for frame in for_a_round(ledger.frames(learner.read_through_seq)):
         due = learner.fold(frame)
         newest = due[-1] if due else newest
         if learner.read_through_seq >= stop_at:

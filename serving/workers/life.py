@@ -37,12 +37,15 @@ class WorkerSpec:
         arguments: of the Python interpreter, such as ("-m", "serving.workers.learner", ...).
         silent_after_s: a worker that has said nothing for so long is ended and started again.
         first_word_s: the same before its first message: imports and recovery come first.
+        stale_after_s: after so long a silence it is shown as stale: shorter than both, so that a worker that
+            hangs is seen before it is ended.
     """
 
     name: str
     arguments: tuple[str, ...]
     silent_after_s: float = 30.0
     first_word_s: float = 600.0
+    stale_after_s: float = 60.0
 
 
 class Life:

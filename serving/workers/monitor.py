@@ -17,7 +17,7 @@ from monitoring.switching_patterns import patterns_of
 from monitoring.view import view_of
 from serving.workers.messages import Heartbeat, Message, ModeProposed, MonitorSees, SnapshotSaved
 from serving.workers.pipe import Outlet
-from serving.workers.running import Arguments, run
+from serving.workers.running import Arguments, for_a_round, run
 
 ROUND_EVENTS = 20_000
 NICENESS = 10
@@ -57,7 +57,7 @@ def read_on(overseer: Overseer, ledger: Ledger, at_most_events: int) -> list[Pro
     """Fold what follows in the ledger; the proposals of the last frame."""
     proposals: list[Proposal] = []
     stop_at = overseer.read_through_seq + at_most_events
-    for frame in ledger.frames(overseer.read_through_seq):
+    for frame in for_a_round(ledger.frames(overseer.read_through_seq)):
         # A proposal stands until the ledger says otherwise.
         proposals = overseer.fold(frame) or ([] if "mode" in frame.tables else proposals)
         if overseer.read_through_seq >= stop_at:

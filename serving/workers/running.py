@@ -4,15 +4,18 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fraud_system.durable_files import write_file
 from fraud_system.errors import ArtefactError, FraudSystemError
+from fraud_system.events import Frame
 from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.settings import Settings
 from serving.workers.pipe import Outlet, attached
+from serving.workers.silence import ROUND_S
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,23 @@ def run(work: Callable[[Arguments, Ledger, Outlet], None], niceness: int) -> Non
             work(arguments, ledger, outlet)
     except FraudSystemError as error:
         sys.exit(str(error))
+
+
+def for_a_round(
+    frames: Iterable[Frame], round_s: float = ROUND_S, now_s: Callable[[], float] = time.monotonic
+) -> Iterator[Frame]:
+    """The frames that can be begun within a round; the first in any case.
+
+    >>> seconds = iter([0.0, 1.0, 4.0, 9.0])
+    >>> frames = [Frame(seq, seq, 0, {}) for seq in range(1, 9)]
+    >>> [each.last_seq for each in for_a_round(frames, 5.0, lambda: next(seconds))]
+    [1, 2, 3]
+    """
+    end_s = now_s() + round_s
+    for frame in frames:
+        yield frame
+        if now_s() >= end_s:
+            return
 
 
 def read_settings(path: Path) -> Settings:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from monitoring.switching_patterns import SWITCHING, text_of
 from serving.workers.life import WorkerSpec
+from serving.workers.silence import SILENT_AFTER_S, STALE_AFTER_S
 
 
 def learner(
@@ -12,6 +13,7 @@ def learner(
     *,
     poll_interval_s: float = 0.2,
     snapshot_every_events: int = 200_000,
+    stale_after_s: float = STALE_AFTER_S,
 ) -> WorkerSpec:
     """Learns and proposes weights.
 
@@ -20,10 +22,13 @@ def learner(
         settings: its settings, as `running.write_settings` leaves them.
         poll_interval_s: how long it waits when there is nothing to read.
         snapshot_every_events: how far a restarted learner has to go back at most.
+        stale_after_s: it is shown as stale when it has said nothing for so long.
     """
     # A frame can resolve 65,536 labels, and a model of thousands of terms takes minutes for them.
     arguments = _arguments("learner", ledger, settings, poll_interval_s, snapshot_every_events)
-    return WorkerSpec("learner", arguments, silent_after_s=300.0)
+    return WorkerSpec(
+        "learner", arguments, silent_after_s=SILENT_AFTER_S, stale_after_s=stale_after_s
+    )
 
 
 def snapshotter(
@@ -38,7 +43,7 @@ def snapshotter(
     It says nothing while it reads a tail, so it is given more time than others.
     """
     arguments = _arguments("snapshotter", ledger, settings, poll_interval_s, snapshot_every_events)
-    return WorkerSpec("snapshotter", arguments, silent_after_s=600.0)
+    return WorkerSpec("snapshotter", arguments, silent_after_s=600.0, stale_after_s=450.0)
 
 
 def monitor(
@@ -47,6 +52,7 @@ def monitor(
     *,
     poll_interval_s: float = 0.5,
     snapshot_every_events: int = 200_000,
+    stale_after_s: float = STALE_AFTER_S,
     switching: str = text_of(SWITCHING),
 ) -> WorkerSpec:
     """Watches, and proposes switches; the other arguments are those of `learner`.
@@ -55,7 +61,12 @@ def monitor(
         switching: which monitors may switch (see `monitoring.switching_patterns`).
     """
     arguments = _arguments("monitor", ledger, settings, poll_interval_s, snapshot_every_events)
-    return WorkerSpec("monitor", (*arguments, "--switching", switching), silent_after_s=300.0)
+    return WorkerSpec(
+        "monitor",
+        (*arguments, "--switching", switching),
+        silent_after_s=SILENT_AFTER_S,
+        stale_after_s=stale_after_s,
+    )
 
 
 def _arguments(

@@ -55,6 +55,7 @@ class WorkerStatus:
         figures: the counts of its last heartbeat.
         snapshot_seq: where the newest snapshot lies that it has saved; None before the first.
         last_error: why its last life ended; empty if none has.
+        stale: it does not run, has not spoken yet, or has been silent for `WorkerSpec.stale_after_s`.
     """
 
     alive: bool
@@ -64,6 +65,7 @@ class WorkerStatus:
     figures: Mapping[str, int]
     snapshot_seq: int | None
     last_error: str
+    stale: bool = False
 
 
 @dataclass
@@ -139,18 +141,7 @@ class Supervisor:
     def status(self) -> dict[str, WorkerStatus]:
         """Of every worker, by name."""
         now_s = self._now_s()
-        return {
-            name: WorkerStatus(
-                alive=worker.life is not None and worker.life.alive,
-                restarts=max(0, worker.lives - 1),
-                heard_s=None if worker.heard_at_s is None else now_s - worker.heard_at_s,
-                read_through_seq=worker.heartbeat.read_through_seq,
-                figures=worker.heartbeat.figures,
-                snapshot_seq=worker.snapshot_seq,
-                last_error=worker.last_error,
-            )
-            for name, worker in self._workers.items()
-        }
+        return {name: _status(worker, now_s) for name, worker in self._workers.items()}
 
     async def _keep(self, worker: _Worker) -> None:
         """One life after the other."""
@@ -195,3 +186,18 @@ class Supervisor:
         timer.cancel()
         everyone.cancel()
         return all(keeper.done() for keeper in left)
+
+
+def _status(worker: _Worker, now_s: float) -> WorkerStatus:
+    alive = worker.life is not None and worker.life.alive
+    heard_s = None if worker.heard_at_s is None else now_s - worker.heard_at_s
+    return WorkerStatus(
+        alive=alive,
+        restarts=max(0, worker.lives - 1),
+        heard_s=heard_s,
+        read_through_seq=worker.heartbeat.read_through_seq,
+        figures=worker.heartbeat.figures,
+        snapshot_seq=worker.snapshot_seq,
+        last_error=worker.last_error,
+        stale=not alive or heard_s is None or heard_s > worker.spec.stale_after_s,
+    )

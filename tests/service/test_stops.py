@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from workers_in_threads import WorkersInThreads
 from fraud_system.events import Frame
 from serving.configuration import Configuration
 from serving.service import Service
+from serving.state import troubles
+from serving.workers.supervisor import WorkerStatus
 
 
 def test_what_was_accepted_before_sigterm_is_answered(tmp_path: Path, warm: WarmParent) -> None:
@@ -68,9 +71,43 @@ def test_a_dead_learner_is_shown_and_started_again_and_nobody_waits_for_it(tmp_p
         assert "signal 9" in learner["last_error"]
         restarts = 'fraud_worker_restarts{worker="learner"} 1.0'
         assert restarts in service.client.get("/metrics").text
+        # One that hangs runs and says nothing: it is as stale as a dead one.
+        os.kill(pid_of_worker(service, "monitor"), signal.SIGSTOP)
+        service.wait_for(lambda: model()["workers"]["monitor"]["stale"])
+        assert model()["workers"]["monitor"]["alive"]
+        lines = service.client.get("/metrics").text.splitlines()
+        assert 'fraud_worker_stale{worker="monitor"} 1.0' in lines
+        assert 'fraud_worker_alive{worker="monitor"} 1.0' in lines
+        service.wait_for(lambda: " silent</td>" in service.client.get("/").text)
+        os.kill(pid_of_worker(service, "monitor"), signal.SIGCONT)
+        service.wait_for(lambda: not model()["workers"]["monitor"]["stale"])
         children = children_of(service.process.pid)
         assert service.stop() == 0, service.log
         assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_what_an_operator_hears_of_a_monitor_that_hangs_or_does_not_run(tmp_path: Path) -> None:
+    class Ill(WorkersInThreads):
+        alive = True
+
+        def status(self) -> dict[str, WorkerStatus]:
+            found = super().status()
+            return found | {"monitor": replace(found["monitor"], alive=self.alive, stale=True)}
+
+    async def story() -> list[dict[str, str]]:
+        configuration = Configuration(demo=True, ledger_file=tmp_path / "ledger.sqlite")
+        service = Service(configuration, supervised=Ill)
+        service.open()
+        await service.start()
+        told = [troubles(service)]
+        Ill.alive = False
+        told.append(troubles(service))
+        await service.stop()
+        return told
+
+    silent, dead = asyncio.run(story())
+    assert silent == {"monitor_stale": "it is silent: nobody watches the model"}
+    assert dead == {"monitor_stale": "it does not run: nobody watches the model"}
 
 
 def test_without_its_engine_the_service_ends(tmp_path: Path) -> None:

@@ -191,6 +191,25 @@ def test_a_life_that_lasted_begins_the_pauses_anew(run: Runs) -> None:
     run(play)
 
 
+def test_a_worker_that_hangs_is_stale_long_before_it_is_ended(run: Runs) -> None:
+    async def play() -> None:
+        async with playing("speaks once", silent_after_s=300.0, stale_after_s=60.0) as scene:
+            assert scene.status.stale, "it has not spoken yet"
+            await until(lambda: scene.status.alive and len(scene.heard) == 1)
+            scene.clock.advance(60.0)
+            assert not scene.status.stale
+            scene.clock.advance(1.0)
+            await asyncio.sleep(0.01)
+            assert scene.status.stale
+            assert scene.status.alive
+            scene.clock.advance(240.0)
+            await scene.died()
+            assert scene.status.stale
+            assert "said nothing for 300 s" in scene.status.last_error
+
+    run(play)
+
+
 @pytest.mark.parametrize(
     ("behaviour", "bound_s", "heard"),
     [("speaks once", 30.0, 1), ("closes stdout", 30.0, 1), ("never speaks", 100.0, 0)],

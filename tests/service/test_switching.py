@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from fraud_system.latency_summary import LatencySummary
 from fraud_system.ledger import SqliteLedger
 from fraud_system.switching import Switch
 from serving.configuration import Configuration
+from serving.key_file import SCOPES, add_key
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,11 @@ def test_force_and_release_are_recorded_and_the_monitor_follows(own: Running) ->
         answer = own.client.post("/v1/admin/mode", json=asked)
         assert answer.status_code == 200, answer.text
         assert recorded(own, answer.json()["seq"]) == Switch(health, reason, by_hand=True)
+        # Asked for once more it is no new switch.
+        last_seq = own.client.get("/v1/model").json()["last_seq"]
+        again = own.client.post("/v1/admin/mode", json=asked | {"reason": "once more"})
+        assert (again.status_code, again.json()) == (200, answer.json())
+        assert own.client.get("/v1/model").json()["last_seq"] == last_seq
         assert score(own, f"switching-{mode}")["scorer"] == scorer
         wait_until_read(own)
         # What the monitor has seen is on the page.
@@ -84,6 +91,37 @@ def test_how_fast_answers_were_is_recorded_and_the_monitor_reads_on(tmp_path: Pa
         wait_until_read(service)
         assert service.stop() == 0
     check_recovery(service.ledger_file)
+
+
+def test_a_switch_by_hand_has_an_author_and_is_known_after_a_restart(tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys.json", "night-shift", SCOPES, time.time())
+    headers = {"authorization": f"Bearer {key}"}
+    asked = {"mode": "heuristic", "reason": "a drill"}
+    variables: dict[str, Any] = {"demo": False, "api_keys_file": tmp_path / "keys.json"}
+    with running_service(tmp_path, **variables) as service:
+        service.wait_until_ready()
+        form = {"sec-fetch-site": "same-origin"}
+        answer = service.client.post("/mode", data=asked | {"key": key}, headers=form)
+        assert answer.status_code == 303, answer.text
+        made = service.client.post("/v1/admin/mode", json=asked, headers=headers).json()
+        expected = Switch(Health.FORCED, "a drill", by_hand=True, evidence="by key night-shift")
+        assert recorded(service, made["seq"]) == expected
+        assert service.stop() == 0, service.log
+        assert key not in service.log
+    with running_service(tmp_path, **variables) as service:
+        service.wait_until_ready()
+
+        def again() -> dict[str, Any]:
+            answer = service.client.post("/v1/admin/mode", json=asked, headers=headers)
+            return dict(answer.json())
+
+        # From the monitors, once they have read it: what the ledger holds is not read for it.
+        service.wait_for(lambda: again()["seq"] is not None)
+        assert again() == made
+        sign_in = service.client.post("/sign-in", data={"key": key}, headers=form)
+        cookie = {"cookie": sign_in.headers["set-cookie"].partition(";")[0]}
+        page = service.client.get("/", headers=cookie).text
+        assert "a drill, by key night-shift" in page
 
 
 def test_without_its_monitor_the_scorer_answers_and_says_so(own: Running) -> None:
