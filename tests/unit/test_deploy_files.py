@@ -202,6 +202,36 @@ def test_systemd_takes_the_unit_and_rates_it_well(
         assert "Unknown" not in done.stderr
 
 
+def test_the_commands_of_the_unit_run_in_their_order(tmp_path: Path) -> None:
+    """As they stand, but for the user, the places, and what belongs to systemd."""
+    lines = re.findall(r"^#   (\S.*)$", UNIT, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == [
+        *("useradd", "install", "sudo", "systemctl", "systemctl")
+    ]
+    (state,) = re.findall(r"^StateDirectory=(\S+)$", UNIT, re.MULTILINE)
+    there = tmp_path / "lib" / state
+    there.parent.mkdir()
+    for line in lines[1:3]:
+        assert f"/var/lib/{state}" in line
+        line = line.replace(f"/var/lib/{state}", str(there))
+        line = line.removeprefix("sudo -u fraud-scorer ")
+        words = shlex.split(line.replace("/opt/fraud-scorer/.venv/bin/python", sys.executable))
+        done = subprocess.run(
+            [word for word in words if not word.startswith(("--owner=", "--group="))],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("fk_")
+    (keys,) = re.findall(r"^Environment=FRAUD_API_KEYS_FILE=/var/lib/(\S+)$", UNIT, re.MULTILINE)
+    assert (tmp_path / "lib" / keys).is_file(), "where the unit has the scorer look for them"
+    (mode,) = re.findall(r"^StateDirectoryMode=0(\d+)$", UNIT, re.MULTILINE)
+    assert there.stat().st_mode & 0o777 == int(mode, 8) == 0o700
+
+
 def test_the_unit_may_write_where_the_scorer_writes() -> None:
     places = re.findall(r"^Environment=(?:FRAUD_\w+|NUMBA_CACHE_DIR)=(/\S+)$", UNIT, re.MULTILINE)
     (writable,) = re.findall(r"^ReadWritePaths=(.*)$", UNIT, re.MULTILINE)
