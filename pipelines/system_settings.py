@@ -16,9 +16,9 @@ DEFAULTS = Path(__file__).parent / "defaults"
 SCHEMAS = Path(__file__).parent / "schemas"
 
 
-def read_schema(path: Path) -> Schema:
-    """The schema in a TOML file."""
-    return load_schema(_text(path, "schema"), str(path))
+def read_schema(path: Path, field: str = "schema") -> Schema:
+    """The schema in a TOML file; `field` is the setting that named it, for the error if it cannot be read."""
+    return load_schema(_text(path, field), str(path))
 
 
 def settings_of(schema: Schema, beside: Path | None = None, model: str = DEFAULT_MODEL) -> Settings:

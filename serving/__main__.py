@@ -6,6 +6,7 @@ python -m serving backup ...       and other work: see `operations.commands`
 """
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from serving.service import Service
     from serving.workers.supervisor import Supervisor
 
+LOGGER = logging.getLogger("serving")  # not "__main__"
 OPERATIONS = ("backup", "restore", "archive", "verify", "snapshots", "erase-card")
 
 
 def main(arguments: list[str]) -> None:
     """Run a command; an error ends it in one line."""
+    # Ledger, snapshots, backups and archives hold keys and ids: what this process and its workers make
+    # belongs to its owner alone.
+    os.umask(0o077)
     try:
         if arguments[:1] == ["api-key"]:
             from serving.api_key_command import main as manage_keys
@@ -54,26 +59,35 @@ def serve(
         FraudSystemError: it cannot start.
     """
     # Here, so that keys can be managed without loading the engine, which takes seconds.
-    import uvicorn
-
     from serving.app import make_app
-    from serving.listener import uvicorn_config
+    from serving.listener import Listener, address_of, taken_port, uvicorn_config
 
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
-    app = make_app(configuration, supervised) if supervised else make_app(configuration)
-    service: Service = app.app.state.service
-    service.open()
-    server = uvicorn.Server(uvicorn_config(app, configuration))
-    service.when_failed = partial(setattr, server, "should_exit", True)
-    service.stopping = lambda: server.should_exit
-    for wanted in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn, which obeys them while it runs, raises them once more when everything has been answered.
-        signal.signal(wanted, _leave)
-    server.run()
+    with taken_port(configuration.host, configuration.port) as sockets:
+        app = make_app(configuration, supervised) if supervised else make_app(configuration)
+        service: Service = app.app.state.service
+        service.open()
+        address = address_of(sockets[0])
+        if configuration.api_keys_file is None:
+            LOGGER.warning(
+                "demo without API keys: whoever reaches %s may score, label and switch", address
+            )
+        server = Listener(uvicorn_config(app, configuration))
+        service.when_ready = partial(
+            LOGGER.info,
+            "ready: transactions are answered at %s, and a browser gets the page",
+            address,
+        )
+        service.when_failed = partial(setattr, server, "should_exit", True)
+        service.stopping = lambda: server.should_exit
+        for wanted in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn, which obeys them while it runs, raises them once more when all has been answered.
+            signal.signal(wanted, _leave)
+        server.run(sockets)
     if service.failed:
         raise service.failed
     if not server.started:

@@ -27,6 +27,7 @@ import msgspec
 
 from fraud_system.durable_files import write_file
 from fraud_system.errors import ConfigError
+from serving.folders import make_folder, place_errors
 
 Scope = Literal["score", "label", "read", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
@@ -34,6 +35,7 @@ MAX_KEYS: Final = 1_000
 _MAX_FILE_BYTES: Final = 1 << 20
 _SECRET_BYTES: Final = 32
 _SALT_BYTES: Final = 16
+_FIELD: Final = "FRAUD_API_KEYS_FILE"
 
 _Bytes16 = Annotated[bytes, msgspec.Meta(min_length=_SALT_BYTES, max_length=_SALT_BYTES)]
 _Bytes32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -170,8 +172,8 @@ def _write_keys(path: Path, keys: list[StoredKey]) -> None:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One writer at a time: the directory's lock, so that nothing is left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _directory(path) as directory:
+    make_folder(path.parent, _FIELD)
+    with place_errors(path, _FIELD), _directory(path) as directory:
         fcntl.flock(directory, fcntl.LOCK_EX)
         yield
 
@@ -190,4 +192,4 @@ def _moment(seconds: float) -> datetime:
 
 
 def _unusable(problem: str, fix: str) -> ConfigError:
-    return ConfigError(problem, field="FRAUD_API_KEYS_FILE", fix=fix)
+    return ConfigError(problem, field=_FIELD, fix=fix)

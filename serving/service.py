@@ -39,7 +39,13 @@ from serving.system import System, prepare
 from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
 from serving.warm_up import load_code
-from serving.workers.messages import Message, ModeProposed, MonitorSees, WeightsProposed
+from serving.workers.messages import (
+    Message,
+    ModeProposed,
+    MonitorSees,
+    SnapshotPassedOver,
+    WeightsProposed,
+)
 from serving.workers.standard import learner, monitor, snapshotter
 from serving.workers.supervisor import OnMessage, Supervisor, WorkerSpec, WorkerStatus
 
@@ -47,6 +53,7 @@ if TYPE_CHECKING:
     from serving.alerts.alerts import Alerts
 
 LOGGER = logging.getLogger(__name__)
+PASSED_OVER = "the snapshot %s cannot be used, so more of the ledger was read instead: %s"
 TICK_EVERY_S = 10.0
 # A demo's traffic brings its own time. It begins a year back, so that months of it end before today.
 DEMO_BEGINS_BEFORE_US = 364 * DAY_US
@@ -85,10 +92,11 @@ class Service:
         self.alerts: Alerts | None = None
         secret = configuration.webhook_secret_file
         self._secret = b"" if secret is None else read_secret(secret)
+        self.when_ready: Callable[[], None] = lambda: None
         self.when_failed: Callable[[], None] = lambda: None
         self.stopping: Callable[[], bool] = lambda: False  # so that endless answers can end
         self._observe, self._supervised = observe, supervised
-        self._ledger: Ledger | None = None
+        self._ledger: SqliteLedger | None = None
         self._reader: Ledger | None = None
         self._task: EngineTask | None = None
         self._supervisor: Supervisor | None = None
@@ -179,6 +187,8 @@ class Service:
         if self.configuration.clock == "traffic":
             now_us -= DEMO_BEGINS_BEFORE_US
         engine = await asyncio.to_thread(_ready_engine, settings, ledger, now_us)
+        for path, why in ledger.passed_over:
+            LOGGER.warning(PASSED_OVER, path, why)
         reader = self._reader = SqliteLedger(self.system.ledger_file, read_only=True)
         if self.configuration.clock == "traffic":
             self.clock = TrafficClock(engine.known_time_us)
@@ -237,6 +247,7 @@ class Service:
         gc.collect()
         gc.freeze()
         await self._supervisor.start()
+        self.when_ready()
 
     def _fail(self, error: BaseException) -> None:
         self.failed = error
@@ -256,6 +267,8 @@ class Service:
             self.view = message.view
             if self.alerts is not None:
                 self.alerts.see(message.view)
+        elif isinstance(message, SnapshotPassedOver):
+            LOGGER.warning(PASSED_OVER, message.path, message.why)
         elif isinstance(message, WeightsProposed):
             publication = message.publication
             if publication.version <= self.task.engine.weights_version:

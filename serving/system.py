@@ -6,22 +6,23 @@ that training simply goes on) or from nothing.
 """
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from fraud_system.durable_files import copy_file, sync_folder
+from fraud_system.durable_files import copy_file, disk_errors, sync_folder
 from fraud_system.errors import ArtefactError, ConfigError
 from fraud_system.models.artefact import LoadedModel, load_model
 from fraud_system.schema import Schema
 from fraud_system.settings import Settings
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
+from serving.folders import make_folder, place_errors
 from serving.operations.journal import check_none
+from serving.operations.ledger_files import LedgerFiles, check_is_ledger
 from serving.workers.running import read_settings, write_settings
 
 DEMO_SCHEMA = SCHEMAS / "simulated.toml"
 RUN_LEDGER, RUN_MODEL = "ledger.sqlite", Path("model/model.json")
-SNAPSHOTS = "-snapshots"
+LEDGER = "FRAUD_LEDGER_FILE"
 
 
 @dataclass(frozen=True)
@@ -52,27 +53,35 @@ def prepare(
         start_from_run: a run directory, for a new ledger.
 
     Raises:
-        ConfigError: the schema does not fit the settings that the ledger was begun with.
+        ConfigError: the schema does not fit the settings that the ledger was begun with, or no ledger can
+            be kept there.
         ArtefactError: the run is none, or the settings are damaged.
-        LedgerError: the erasure of a card was cut off, and has to be finished first.
+        LedgerError: what is there is no ledger; or the erasure of a card was cut off, and has to be
+            finished first.
     """
     schema_path = schema_file or DEMO_SCHEMA
-    schema = read_schema(schema_path)
-    settings_file = Path(f"{ledger_file}-settings.json")
-    check_none(Path(f"{ledger_file}-erasure.json"))
-    ledger_file.parent.mkdir(parents=True, exist_ok=True)
-    if ledger_file.exists():
-        settings = _settings_beside(settings_file)
+    schema = read_schema(schema_path, "FRAUD_SCHEMA_FILE")
+    files = LedgerFiles(ledger_file)
+    make_folder(ledger_file.parent, LEDGER)
+    with place_errors(ledger_file, LEDGER):
+        check_none(files.erasure)
+        is_there = ledger_file.exists()
+        if is_there:
+            check_is_ledger(ledger_file, LEDGER)
+    if is_there:
+        settings = _settings_beside(files.settings)
     elif start_from_run is not None:
         settings = _settings_of_run(start_from_run)
         _check_fits(schema, settings, schema_path)
-        write_settings(settings_file, settings)
-        _copy_run(start_from_run, ledger_file)  # last: a start that was cut off begins again
+        with place_errors(ledger_file, LEDGER):
+            write_settings(files.settings, settings)
+        _copy_run(start_from_run, files)  # last: a start that was cut off begins again
     else:
         settings = settings_of(schema, schema_path.parent)
-        write_settings(settings_file, settings)
+        with place_errors(ledger_file, LEDGER):
+            write_settings(files.settings, settings)
     _check_fits(schema, settings, schema_path)
-    return System(schema, settings, ledger_file, settings_file)
+    return System(schema, settings, ledger_file, files.settings)
 
 
 def read_champion(directory: Path, settings: Settings) -> LoadedModel:
@@ -125,18 +134,23 @@ def _check_fits(schema: Schema, settings: Settings, where: Path) -> None:
             )
 
 
-def _copy_run(run: Path, ledger_file: Path) -> None:
-    """The run's ledger and snapshots; the ledger appears last and whole."""
-    source = run / RUN_LEDGER
-    if not source.exists():
+def _copy_run(run: Path, target: LedgerFiles) -> None:
+    """The run's ledger and snapshots; the ledger appears last and whole.
+
+    What is made is made anew, so it has the mode of this process's files, not that of the run's.
+    """
+    source = LedgerFiles(run / RUN_LEDGER)
+    if not source.ledger.exists():
         raise ArtefactError(
             "holds no run", field=str(run), fix="name a directory that make run left"
         )
-    snapshots = Path(f"{source}{SNAPSHOTS}")
-    if snapshots.is_dir():
-        shutil.copytree(snapshots, f"{ledger_file}{SNAPSHOTS}", dirs_exist_ok=True)
-    aside = ledger_file.with_name(f".{ledger_file.name}.new")
-    aside.unlink(missing_ok=True)  # of a start that was cut off
-    copy_file(source, aside)
-    aside.replace(ledger_file)
-    sync_folder(ledger_file.parent)
+    aside = target.ledger.with_name(f".{target.ledger.name}.new")
+    copies = {path: target.snapshots / path.name for path in source.snapshot_files()}
+    with disk_errors("cannot copy the run"):
+        target.snapshots.mkdir(exist_ok=True)
+        for path, copy in {**copies, source.ledger: aside}.items():
+            copy.unlink(missing_ok=True)  # of a start that was cut off
+            copy_file(path, copy)
+        sync_folder(target.snapshots)
+        aside.replace(target.ledger)
+        sync_folder(target.ledger.parent)

@@ -40,6 +40,12 @@ class SnapshotFiles:
     def __init__(self, folder: Path, history_at: Callable[[int], bytes | None]) -> None:
         self._folder = folder
         self._history_at = history_at
+        self._passed_over: dict[str, list[tuple[Path, str]]] = {}
+
+    @property
+    def passed_over(self) -> list[tuple[Path, str]]:
+        """What `latest` could not use when it was asked last for each name: the file, and why."""
+        return [each for found in self._passed_over.values() for each in found]
 
     def save(self, name: str, seq: int, arrays: Mapping[str, Column]) -> None:
         """See `Ledger.save_snapshot`; raises OSError where the disk refuses."""
@@ -66,9 +72,10 @@ class SnapshotFiles:
         """See `Ledger.latest_snapshot`."""
         while True:
             seqs = self._seqs(name)
+            noted = self._passed_over[name] = list[tuple[Path, str]]()
             for seq in seqs:
                 if at_most_seq is None or seq <= at_most_seq:
-                    with _passed_over():
+                    with _passed_over(self._path(name, seq), noted):
                         return seq, self._read(name, seq)
             if seqs == self._seqs(name):
                 return None  # else a newer one has pushed out what was just listed
@@ -77,7 +84,8 @@ class SnapshotFiles:
         """Of the newest `SNAPSHOTS_KEPT` of this history, by what their first records say."""
         found = []
         for seq in self._seqs(name):
-            with _passed_over(), self._path(name, seq).open("rb") as file:
+            path = self._path(name, seq)
+            with _passed_over(path, []), path.open("rb") as file:
                 self._check_head(name, seq, read_record(file))
                 found.append(seq)
         return found[:SNAPSHOTS_KEPT]
@@ -112,15 +120,18 @@ class SnapshotFiles:
 
 
 @contextmanager
-def _passed_over() -> Iterator[None]:
-    """What cannot be read any more is no error: an older snapshot gives the same state, later."""
+def _passed_over(path: Path, noted: list[tuple[Path, str]]) -> Iterator[None]:
+    """What cannot be read any more is noted and no error: an older one gives the same state, later."""
     try:
         yield
-    except (CorruptFrame, FileNotFoundError):
-        return
+    except FileNotFoundError:
+        return  # pushed out by a newer one
+    except CorruptFrame as error:
+        noted.append((path, error.problem))
     except OSError as error:
         if error.errno != errno.EIO:
             raise
+        noted.append((path, str(error.strerror)))
 
 
 @contextmanager

@@ -179,6 +179,11 @@ class SqliteLedger(Closing):
                 name, last_seq if at_most_seq is None else min(at_most_seq, last_seq)
             )
 
+    @property
+    def passed_over(self) -> list[tuple[Path, str]]:
+        """Snapshots that `latest_snapshot` could not use when it was asked last: the file, and why."""
+        return self._snapshots.passed_over
+
     def close(self) -> None:
         """See `Ledger.close`."""
         with self._turn, ledger_errors(self._path):

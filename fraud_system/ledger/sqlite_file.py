@@ -40,7 +40,7 @@ def writer_lock(path: Path) -> Iterator[IO[bytes]]:
         except BlockingIOError as error:
             raise LedgerError(
                 f"{path} has a writer already",
-                fix="stop the other process, or open it with read_only=True",
+                fix="stop the other server, or wait for the command that has it",
             ) from error
         yield file
 
@@ -55,4 +55,5 @@ def ledger_errors(path: Path) -> Iterator[None]:
         kind = CorruptFrame if name == "SQLITE_CORRUPT" else LedgerError
         raise kind(f"{path}: {error}", fix=_FIXES.get(name, "")) from error
     except (sqlite3.Error, OSError) as error:
-        raise LedgerError(f"{path}: {error}") from error
+        fix = "the file and its folder must be there, and you may write them"
+        raise LedgerError(f"{path}: {error}", fix=fix) from error

@@ -55,12 +55,12 @@ def prepare(connection: sqlite3.Connection, path: Path, read_only: bool) -> None
     """
     version = _version(connection, path)
     if version is None and read_only:
-        raise LedgerError(f"{path} is empty", fix="let the writer create the ledger first")
+        raise LedgerError(f"{path} is empty", fix="start the server once: it makes the ledger")
     if version == 1 and read_only:
         raise LedgerError(
             f"{path} has version 1, this release reads {LEDGER_VERSION}",
             field="ledger_version",
-            fix="open it once as the writer, which migrates it (keep a copy for older releases)",
+            fix="start this release's server once: it migrates it (keep a copy for older releases)",
         )
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     if read_only:

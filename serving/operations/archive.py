@@ -27,6 +27,7 @@ from fraud_system.durable_files import disk_errors, sync_file, sync_folder, writ
 from fraud_system.errors import ArtefactError, LedgerError
 from fraud_system.events import Frame
 from fraud_system.ledger import encode_frame
+from serving.folders import make_folder
 from serving.operations.archive_tables import FRAMES, form_of, from_arrow, to_arrow
 from serving.operations.manifest import FileEntry
 
@@ -116,6 +117,7 @@ class Archive:
 
         Raises:
             LedgerError: they do not follow, the disk refuses, or another process writes the archive.
+            ConfigError: the folder cannot be made.
         """
         with disk_errors("cannot write the archive"), self._writing():
             spans = self.spans()
@@ -188,7 +190,7 @@ class Archive:
     def _writing(self) -> Iterator[None]:
         """One process at a time; what a dead one left is removed."""
         if not self.folder.is_dir():
-            self.folder.mkdir(parents=True)
+            make_folder(self.folder, "ARCHIVE")
             sync_folder(self.folder.parent)
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

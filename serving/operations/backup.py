@@ -32,6 +32,7 @@ from fraud_system.ledger.sqlite_file import connected, ledger_errors
 from fraud_system.ledger.sqlite_schema import LEDGER_VERSION
 from monitoring.overseer import SNAPSHOT
 from serving.columns import time_of
+from serving.folders import make_folder
 from serving.operations.journal import check_none
 from serving.operations.ledger_files import LedgerFiles, bounds, check_exists, check_whole
 from serving.operations.manifest import BackupManifest, FileEntry
@@ -61,6 +62,7 @@ def back_up(
     Raises:
         LedgerError: there is no ledger, another backup is running in `out`, or the disk refuses.
         CorruptFrame: the ledger is damaged, or the copy is.
+        ConfigError: `out` cannot be made.
     """
     out = out.resolve()
     check_exists(source)
@@ -97,7 +99,7 @@ def back_up(
 @contextmanager
 def _unfinished(out: Path) -> Iterator[Path]:
     """An empty folder, gone afterwards unless it was renamed; what a killed backup left goes, too."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out, "OUT")
     descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
@@ -160,7 +162,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(
             f"{path} has another version than {LEDGER_VERSION}",
             field="ledger_version",
-            fix="copy the file with the server stopped, then open it as the writer, which migrates it",
+            fix="stop the server, copy the file, and start a server of this release: it migrates it",
         )
 
 

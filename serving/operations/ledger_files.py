@@ -3,14 +3,17 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from fraud_system.errors import CorruptFrame, LedgerError
 from fraud_system.events import Frame
 from fraud_system.ledger import decode_frame
+from serving.folders import place_errors
 
 _SNAPSHOT = re.compile(r"([a-z][a-z0-9_]{0,63})-([0-9]{20})\.snapshot")
+_BEGINS = b"SQLite format 3\0"
 _NEXT = """
 SELECT first_seq, last_seq, known_time_us, data FROM frames
 WHERE first_seq > ? ORDER BY first_seq LIMIT 1
@@ -112,8 +115,53 @@ def check_whole(connection: sqlite3.Connection) -> Iterator[int]:
 
 
 def check_exists(files: LedgerFiles) -> None:
-    """Refuse to work on a ledger that is not there."""
-    if not files.ledger.is_file():
+    """Refuse to work on a ledger that is not there, or on what is none."""
+    with place_errors(files.ledger, "LEDGER"):
+        if not files.ledger.exists():
+            raise LedgerError(
+                f"there is no ledger at {files.ledger}",
+                field="LEDGER",
+                fix="name the ledger's file",
+            )
+        check_is_ledger(files.ledger, "LEDGER")
+
+
+def check_is_ledger(path: Path, field: str) -> None:
+    """Refuse a folder, or a file of something else; whether a ledger is whole is another question.
+
+    An empty file may become a ledger.
+
+    Args:
+        path: what is there.
+        field: the setting or argument that named it.
+
+    Raises:
+        LedgerError: it is no ledger.
+        OSError: it cannot be read.
+    """
+    problem = ""
+    if path.is_dir():
+        problem = "is a folder, not a ledger"
+    else:
+        with path.open("rb") as file:
+            begins = file.read(len(_BEGINS))
+        if begins not in (b"", _BEGINS) or _is_of_another_program(path):
+            problem = "is not a ledger"
+    if problem:
         raise LedgerError(
-            f"there is no ledger at {files.ledger}", field="LEDGER", fix="name the ledger's file"
+            f"{path} {problem}",
+            field=field,
+            fix="name the ledger's file, or a new name for a new ledger; if it was one, restore a backup",
         )
+
+
+def _is_of_another_program(path: Path) -> bool:
+    """Whether it has tables, but not those of a ledger; nothing is left beside the file."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    try:
+        uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            tables = {name for (name,) in connection.execute(query)}
+    except sqlite3.Error:
+        return False  # damaged, or being written just now: whoever opens it in earnest will tell
+    return bool(tables) and not {"meta", "frames"} <= tables

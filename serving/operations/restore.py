@@ -6,6 +6,7 @@ from pathlib import Path
 from fraud_system.durable_files import copy_file, disk_errors, sync_folder
 from fraud_system.errors import LedgerError
 from fraud_system.ledger.sqlite_file import ledger_errors, writer_lock
+from serving.folders import make_folder
 from serving.operations.ledger_files import LedgerFiles
 from serving.operations.manifest import BackupManifest, check_files, read_manifest
 
@@ -18,12 +19,13 @@ def restore(backup: Path, target: LedgerFiles) -> BackupManifest:
     Raises:
         ArtefactError: the backup is incomplete or damaged; nothing was written.
         LedgerError: something is there already, or a server has the ledger.
+        ConfigError: the ledger's folder cannot be made.
     """
     manifest = read_manifest(backup)
     check_files(backup, manifest.files)
     names = {each.name for each in manifest.files}
     source = LedgerFiles(backup / "ledger.sqlite")
-    target.ledger.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.ledger.parent, "LEDGER")
     with (
         ledger_errors(target.ledger),
         writer_lock(target.ledger),

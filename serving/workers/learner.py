@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from fraud_system.learner import Learner
-from fraud_system.ledger import Ledger
+from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.publication import Publication
 from fraud_system.replay import restored_learner, save_learner
 from serving.workers.messages import Heartbeat, SnapshotSaved, WeightsProposed
 from serving.workers.pipe import Outlet
-from serving.workers.running import Arguments, for_a_round, run
+from serving.workers.running import Arguments, for_a_round, run, say_passed_over
 
 ROUND_EVENTS = 5_000
 NICENESS = 10
@@ -63,8 +63,9 @@ def read_on(learner: Learner, ledger: Ledger, at_most_events: int) -> Publicatio
     return newest
 
 
-def _work(given: Arguments, ledger: Ledger, outlet: Outlet) -> None:
+def _work(given: Arguments, ledger: SqliteLedger, outlet: Outlet) -> None:
     learner, pending = restored_learner(given.settings, ledger)
+    say_passed_over(ledger, outlet)
     for at_end in rounds(learner, pending, ledger, outlet.send, given.snapshot_every_events):
         if at_end:
             time.sleep(given.poll_interval_s)

@@ -21,7 +21,7 @@ from monitoring.view import MonitorView
 
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_PAYLOAD_BYTES = 4 * 2**20  # half a million weights
-MAX_REASON_CHARACTERS, MAX_EVIDENCE_CHARACTERS = 200, 2_000
+MAX_REASON_CHARACTERS, MAX_EVIDENCE_CHARACTERS, MAX_PATH_CHARACTERS = 200, 2_000, 1_000
 
 _MAGIC = b"FRMS"
 _PREFIX = struct.Struct("<4sII")
@@ -53,6 +53,13 @@ class SnapshotSaved(msgspec.Struct, tag_field="kind", tag="snapshot_saved", froz
 
     name: Name
     seq: Seq
+
+
+class SnapshotPassedOver(msgspec.Struct, tag_field="kind", tag="snapshot_passed_over", frozen=True):
+    """The snapshot in the file `path` could not be used at the start of a worker; `why` is for a person."""
+
+    path: Annotated[str, msgspec.Meta(max_length=MAX_PATH_CHARACTERS)]
+    why: Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARACTERS)]
 
 
 class ModeProposed(msgspec.Struct, tag_field="kind", tag="mode", frozen=True):
@@ -93,8 +100,12 @@ class _Payload(msgspec.Struct, tag_field="kind", tag="publication", frozen=True)
     """The header of `WeightsProposed`: everything is in the arrays."""
 
 
-Message = Heartbeat | SnapshotSaved | ModeProposed | MonitorSees | WeightsProposed
-_HEADER = msgspec.json.Decoder(Heartbeat | SnapshotSaved | ModeProposed | _Payload | _ViewFollows)
+Message = (
+    Heartbeat | SnapshotSaved | SnapshotPassedOver | ModeProposed | MonitorSees | WeightsProposed
+)
+_HEADER = msgspec.json.Decoder(
+    Heartbeat | SnapshotSaved | SnapshotPassedOver | ModeProposed | _Payload | _ViewFollows
+)
 _VIEW = msgspec.json.Decoder(MonitorView)
 
 

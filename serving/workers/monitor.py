@@ -9,7 +9,7 @@ is made again, as the switch goes by what the ledger records.
 import time
 from collections.abc import Callable, Iterator
 
-from fraud_system.ledger import Ledger
+from fraud_system.ledger import Ledger, SqliteLedger
 from monitoring.health import HealthSettings, Proposal
 from monitoring.overseer import SNAPSHOT, Overseer, recover_overseer
 from monitoring.settings import MonitorSettings
@@ -17,7 +17,7 @@ from monitoring.switching_patterns import patterns_of
 from monitoring.view import view_of
 from serving.workers.messages import Heartbeat, Message, ModeProposed, MonitorSees, SnapshotSaved
 from serving.workers.pipe import Outlet
-from serving.workers.running import Arguments, for_a_round, run
+from serving.workers.running import Arguments, for_a_round, run, say_passed_over
 
 ROUND_EVENTS = 20_000
 NICENESS = 10
@@ -80,9 +80,10 @@ def _message(proposal: Proposal) -> ModeProposed:
     )
 
 
-def _work(given: Arguments, ledger: Ledger, outlet: Outlet) -> None:
+def _work(given: Arguments, ledger: SqliteLedger, outlet: Outlet) -> None:
     health = HealthSettings(switching=patterns_of(given.switching, "--switching"))
     overseer = recover_overseer(MonitorSettings(), health, given.settings, ledger)
+    say_passed_over(ledger, outlet)
     for at_end in rounds(overseer, ledger, outlet.send, given.snapshot_every_events):
         if at_end:
             time.sleep(given.poll_interval_s)

@@ -12,8 +12,9 @@ from pathlib import Path
 from fraud_system.durable_files import write_file
 from fraud_system.errors import ArtefactError, FraudSystemError
 from fraud_system.events import Frame
-from fraud_system.ledger import Ledger, SqliteLedger
+from fraud_system.ledger import SqliteLedger
 from fraud_system.settings import Settings
+from serving.workers.messages import MAX_PATH_CHARACTERS, MAX_REASON_CHARACTERS, SnapshotPassedOver
 from serving.workers.pipe import Outlet, attached
 from serving.workers.silence import ROUND_S
 
@@ -35,7 +36,7 @@ class Arguments:
     switching: str = ""
 
 
-def run(work: Callable[[Arguments, Ledger, Outlet], None], niceness: int) -> None:
+def run(work: Callable[[Arguments, SqliteLedger, Outlet], None], niceness: int) -> None:
     """Be a worker: `work` until the scorer has gone. An error ends the process, in one line on stderr."""
     outlet = attached()
     os.nice(niceness)
@@ -74,6 +75,13 @@ def for_a_round(
         yield frame
         if now_s() >= end_s:
             return
+
+
+def say_passed_over(ledger: SqliteLedger, outlet: Outlet) -> None:
+    """Tell the scorer, which has the log, of snapshots that could not be used."""
+    for path, why in ledger.passed_over:
+        said = str(path)[-MAX_PATH_CHARACTERS:], why[:MAX_REASON_CHARACTERS]
+        outlet.send(SnapshotPassedOver(*said))
 
 
 def read_settings(path: Path) -> Settings:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from fraud_system import replay
-from fraud_system.ledger import Ledger
+from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.settings import Settings
 from serving.workers.messages import Heartbeat, SnapshotSaved
 from serving.workers.pipe import Outlet
@@ -44,7 +44,7 @@ def save(settings: Settings, ledger: Ledger) -> int:
     return engine.last_seq
 
 
-def _work(given: Arguments, ledger: Ledger, outlet: Outlet) -> None:
+def _work(given: Arguments, ledger: SqliteLedger, outlet: Outlet) -> None:
     for _ in rounds(given.settings, ledger, outlet.send, given.snapshot_every_events):
         time.sleep(given.poll_interval_s)
 

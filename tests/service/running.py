@@ -26,7 +26,7 @@ import httpx
 ROOT = Path(__file__).parents[2]
 GUARD_S = 180.0
 Found = TypeVar("Found")
-_LISTENS = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
+_LISTENS = re.compile(r"listening at (http://127\.0\.0\.1:\d+)")
 
 
 class Process(Protocol):

@@ -151,6 +151,14 @@ def test_a_card_number_can_be_typed(
         (["snapshots"], "there is no ledger"),
         (["erase-card"], "command line"),
         (["erase-card", "--card", "1"], "there is no ledger"),
+        (["backup", "--ledger", "text"], "LEDGER: {here}/text is not a ledger"),
+        (["archive", "--ledger", "text"], "LEDGER: {here}/text is not a ledger"),
+        (["erase-card", "--card", "1", "--ledger", "text"], "LEDGER: {here}/text is not a ledger"),
+        (["snapshots", "--ledger", "."], "LEDGER: {here} is a folder, not a ledger"),
+        (["verify", "--ledger", "text/x"], "LEDGER: there is no ledger at {here}/text/x"),
+        (["api-key", "--file", "text/x.json"], "FILE: text cannot be used: a file is there"),
+        (["api-key", "--file", "text/x/y.json"], "FILE: text/x cannot be used: Not a dir"),
+        (["api-key", "--file", "/proc/x.json"], "FILE: /proc/x.json cannot be used: No such"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(
@@ -161,10 +169,34 @@ def test_a_mistake_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 2
+    Path("text").write_text("what this holds is text\n")
+    if arguments[0] == "api-key":
+        assert api_key(["add", "--name", "shop", "--scopes", "score", *arguments[1:]]) == 2
+    else:
+        assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
-    assert told in line
+    assert told.format(here=tmp_path) in line
+    assert [path.name for path in tmp_path.iterdir()] == ["text"], "nothing is left"
+
+
+@pytest.mark.parametrize("place", ["text/x", "text/x/y"])
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(
+    files: LedgerFiles, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("text").write_text("")
+    assert main(["backup"]) == 0
+    backup = capsys.readouterr().out.strip()
+    for field, arguments in {
+        "OUT": ["backup", "--out", place],
+        "LEDGER": ["restore", "--backup", backup, "--ledger", f"{place}/ledger.sqlite"],
+        "ARCHIVE": ["archive", "--archive", place],
+    }.items():
+        assert main(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: {field}: ")
+        assert "cannot be used" in line
+        assert "(fix: name a place in a folder" in line
 
 
 def test_settings_that_keep_too_little_are_refused(

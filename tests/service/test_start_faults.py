@@ -87,6 +87,24 @@ def refusal(history: History, warm: WarmParent) -> str:
     return last
 
 
+def test_a_snapshot_that_is_passed_over_is_named_in_the_log(history: History) -> None:
+    """By whole processes: the engine's is read by the scorer, the others by the workers."""
+    # The history waits for two folds; that of the monitors may not have come so far.
+    folds = ("engine", "learner", "monitor")
+    damaged = [path for name in folds for path in snapshots(history, name)[:1]]
+    assert len(damaged) >= 2
+    for path in damaged:
+        damage(path)
+    well = snapshots(history)[1]
+    with running_service(history.ledger_file.parent, **history.variables) as service:
+        service.wait_until_ready()
+        for path in damaged:
+            words = f"WARNING serving.service the snapshot {path} cannot be used"
+            service.wait_for(lambda words=words: words in service.log)
+        assert service.log.count("cannot be used") == len(damaged), service.log
+        assert str(well) not in service.log
+
+
 def test_what_a_kill_has_left_is_gone_on_from(history: History, warm: WarmParent) -> None:
     check_book(history.book, history.ledger_file)
     check_it_goes_on(history, warm)
@@ -185,7 +203,7 @@ def test_a_second_server_on_one_ledger_is_refused(
     variables = {"ledger_file": service.ledger_file}
     with running_service(tmp_path, warm.start, **variables) as second:
         assert second.process.wait(GUARD_S) == 1
-    assert "has a writer already (fix: stop the other process" in second.log
+    assert "has a writer already (fix: stop the other server" in second.log
     assert "Traceback" not in second.log
     sent = {
         "transaction_id": "beside a second server",

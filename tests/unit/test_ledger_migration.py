@@ -132,7 +132,7 @@ def test_the_writer_migrates_it_and_goes_on(path, frames):
 def test_a_reader_refuses_it_and_says_what_to_do(path):
     with pytest.raises(LedgerError, match="has version 1") as refused:
         SqliteLedger(path, read_only=True)
-    assert "open it once as the writer" in refused.value.fix
+    assert "server once: it migrates it" in refused.value.fix
     assert version_of(path) == 1
     SqliteLedger(path).close()
     SqliteLedger(path, read_only=True).close()

@@ -221,8 +221,14 @@ def test_torn_and_damaged_files_are_passed_over(disk, tmp_path):
     for bad in [*torn, *damaged, *longer]:
         file.write_bytes(bad)
         assert disk.latest_snapshot("engine")[0] == 7
+        ((path, why),) = disk.passed_over
+        assert path == file
+        assert why
+    assert disk.latest_snapshot("learner") is None
+    assert [path for path, _ in disk.passed_over] == [file], "each name has its own"
     file.write_bytes(good)
     assert disk.latest_snapshot("engine")[0] == 9
+    assert disk.passed_over == []
 
 
 def test_a_file_under_another_name_is_passed_over(disk, tmp_path):
