@@ -2,8 +2,8 @@
 
     python -m monitoring.described
 
-Each module opens with what it asks, and says what it cannot see; which alarms may switch is a setting of
-`health`. `docs/monitoring.md` holds this table, and a test holds it against this.
+Each module opens with what it asks, and says what it cannot see; what its findings are called, and which may
+switch, is in `switching_patterns`. `docs/monitoring.md` holds this table, and a test holds it against this.
 """
 
 import inspect
@@ -26,6 +26,7 @@ from monitoring import (
 )
 from monitoring.health import HealthSettings
 from monitoring.settings import MonitorSettings
+from monitoring.switching_patterns import MONITORS, SUBJECTS
 
 MODULES = (
     sanity,
@@ -42,14 +43,18 @@ MODULES = (
 
 
 def table_of_monitors() -> str:
-    """As Markdown: what each asks, what it cannot see, where it is set, and what may switch."""
-    lines = ["| monitor | asks | cannot see | its alarms that may switch |", "|---|---|---|---|"]
+    """As Markdown: where each is set, what it asks, cannot see and tells, and what may switch."""
+    lines = [
+        "| settings | asks | cannot see | its findings | its alarms that switch by default |",
+        "|---|---|---|---|---|",
+    ]
     for module in MODULES:
         name = module.__name__.rpartition(".")[2]
         words = inspect.getdoc(module) or ""
         asks = words.splitlines()[0]
         may = ", ".join(f"`{pattern}`" for pattern in switching(module)) or "no"
-        lines.append(f"| `{name}` | {asks} | {cannot_see(words)} | {may} |")
+        told = ", ".join(f"`{each}`" for each in findings(module))
+        lines.append(f"| `[{name}]` | {asks} | {cannot_see(words)} | {told} | {may} |")
     return "\n".join(lines)
 
 
@@ -64,19 +69,30 @@ def cannot_see(words: str) -> str:
     return " ".join(found[1].split())
 
 
+def findings(module: ModuleType) -> list[str]:
+    """What its findings are called, as `monitor/subject`.
+
+    >>> findings(staleness)
+    ['sanity/age of weights', 'sanity/publications overdue']
+    """
+    told = [text for text in vars(module).values() if isinstance(text, str)]
+    found = []
+    for monitor in (name for name in MONITORS if name in told):
+        # Several modules may speak as one monitor; each names its own subjects then.
+        shared = sum(getattr(each, "MONITOR", "") == monitor for each in MODULES) > 1
+        subjects = SUBJECTS[monitor] or ("<feature>", "<feature>: missing")
+        found += [f"{monitor}/{each}" for each in subjects if not shared or each in told]
+    return found
+
+
 def switching(module: ModuleType) -> list[str]:
     """The patterns of `HealthSettings.switching` that its findings can match."""
-    told = [text for text in vars(module).values() if isinstance(text, str) and "\n" not in text]
-    others = {
-        other.MONITOR for other in MODULES if other is not module and hasattr(other, "MONITOR")
-    }
-    found = []
-    for pattern in HealthSettings().switching:
-        monitor, _, subject = pattern.partition("/")
-        is_own = monitor in told and monitor not in others
-        if is_own or (monitor in told and any(fnmatchcase(text, subject) for text in told)):
-            found.append(pattern)
-    return found
+    own = findings(module)
+    return [
+        pattern
+        for pattern in HealthSettings().switching
+        if any(fnmatchcase(each, pattern) for each in own)
+    ]
 
 
 def undescribed() -> list[str]:

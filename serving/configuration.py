@@ -126,6 +126,9 @@ class Configuration(BaseSettings):
         description="monitors whose alarms give way to plan B, as `monitor/subject` with `*` and commas;"
         " `none`: only people switch",
     )
+    monitors_file: Path | None = Field(
+        None, description="TOML with settings of the monitors, a section each"
+    )
     stale_after_s: float = Field(
         STALE_AFTER_S,
         gt=0,

@@ -23,6 +23,8 @@ from fraud_system.ledger import Ledger, SqliteLedger
 from fraud_system.replay import recover_engine
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
+from monitoring.settings_file import Sections, read_sections
+from monitoring.switching_patterns import check_features, patterns_of
 from monitoring.view import MonitorView
 from serving.alerts.secret import read_secret
 from serving.answers import Answers
@@ -85,6 +87,7 @@ class Service:
         self.system: System = prepare(
             configuration.ledger_file, configuration.schema_file, configuration.start_from_run
         )
+        self._monitors = _monitors_of(configuration, self.system.settings)
         self.columns = TransactionColumns(self.system.schema)
         self.reports = Reports(self.system.ledger_file, configuration.report_timeout_s)
         self.failed: BaseException | None = None
@@ -232,6 +235,7 @@ class Service:
                     snapshot_every_events=every,
                     stale_after_s=stale_after_s,
                     switching=self.configuration.switching,
+                    monitors=self._monitors,
                 ),
             ],
             self._hear,
@@ -331,6 +335,14 @@ class Service:
             await self.task.waiting.change(lambda engine: engine.measured(summary))
         except FraudSystemError as error:
             self.telemetry.failed(error)  # the next one will do
+
+
+def _monitors_of(configuration: Configuration, settings: Settings) -> Sections:
+    """What the monitors are told; checked before anything starts, as a worker could only die of it."""
+    patterns = patterns_of(configuration.switching, "FRAUD_SWITCHING")
+    check_features(patterns, settings.features.names, "FRAUD_SWITCHING")
+    path = configuration.monitors_file
+    return {} if path is None else read_sections(path, "FRAUD_MONITORS_FILE")
 
 
 def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:

@@ -17,6 +17,7 @@ from fraud_system.events import Frame
 from fraud_system.ledger import SqliteLedger
 from fraud_system.ledger.sqlite_file import ledger_errors, writer_lock
 from fraud_system.replay import verify
+from monitoring.settings_file import monitor_settings, read_sections
 from serving.operations.archive import Archive
 from serving.operations.backup import back_up
 from serving.operations.command_line import archive_of, files_of, parser
@@ -144,13 +145,16 @@ def _verify(arguments: Sequence[str]) -> None:
 
 def _snapshots(arguments: Sequence[str]) -> None:
     taking = parser("snapshots", "Make the snapshots anew, from archive and ledger.")
+    taking.add_argument("--monitors", type=Path, help="the file in FRAUD_MONITORS_FILE, if any")
     given = taking.parse_args(arguments)
+    sections = {} if given.monitors is None else read_sections(given.monitors, "--monitors")
     files = files_of(given)
     check_exists(files)
     check_none(files.erasure)
     settings = read_settings(files.settings)
     with SqliteLedger(files.ledger, read_only=True) as ledger:
-        place = save_snapshots(settings, WholeLedger(ledger, Archive(archive_of(given))), ledger)
+        whole = WholeLedger(ledger, Archive(archive_of(given)))
+        place = save_snapshots(settings, whole, ledger, monitor_settings(sections))
     print(f"snapshots after event {place:,} of engine, learner and monitors")
 
 

@@ -9,20 +9,26 @@ from monitoring.settings import MonitorSettings
 from serving.operations.whole_ledger import WholeLedger
 
 
-def save_snapshots(settings: Settings, whole: WholeLedger, ledger: Ledger) -> int:
+def save_snapshots(
+    settings: Settings,
+    whole: WholeLedger,
+    ledger: Ledger,
+    monitors: MonitorSettings | None = None,
+) -> int:
     """Save what every fold makes of the whole history; returns where the engine's is.
 
     Args:
         settings: those that the ledger was begun with.
         whole: archive and ledger.
         ledger: the same ledger alone; a reader's handle will do, also beside a server.
+        monitors: default: the defaults.
     """
     engine = replay.recover_engine(settings, whole)
     replay.save_engine(engine, ledger)
     place = engine.last_seq
     del engine  # each of them can be large
     replay.save_learner(replay.recover_learner(settings, whole)[0], ledger)
-    overseer = Overseer(MonitorSettings(), HealthSettings(), settings)
+    overseer = Overseer(monitors or MonitorSettings(), HealthSettings(), settings)
     for frame in whole.frames():
         overseer.fold(frame)
     ledger.save_snapshot(SNAPSHOT, overseer.read_through_seq, overseer.to_arrays())

@@ -6,13 +6,14 @@ It begins at its newest snapshot and reads on in rounds of bounded work. A propo
 is made again, as the switch goes by what the ledger records.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 
 from fraud_system.ledger import Ledger, SqliteLedger
 from monitoring.health import HealthSettings, Proposal
 from monitoring.overseer import SNAPSHOT, Overseer, recover_overseer
-from monitoring.settings import MonitorSettings
+from monitoring.settings_file import monitor_settings
 from monitoring.switching_patterns import patterns_of
 from monitoring.view import view_of
 from serving.workers.messages import Heartbeat, Message, ModeProposed, MonitorSees, SnapshotSaved
@@ -82,7 +83,8 @@ def _message(proposal: Proposal) -> ModeProposed:
 
 def _work(given: Arguments, ledger: SqliteLedger, outlet: Outlet) -> None:
     health = HealthSettings(switching=patterns_of(given.switching, "--switching"))
-    overseer = recover_overseer(MonitorSettings(), health, given.settings, ledger)
+    settings = monitor_settings(json.loads(given.monitors))
+    overseer = recover_overseer(settings, health, given.settings, ledger)
     say_passed_over(ledger, outlet)
     for at_end in rounds(overseer, ledger, outlet.send, given.snapshot_every_events):
         if at_end:

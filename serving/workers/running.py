@@ -27,13 +27,15 @@ class Arguments:
         settings: those of the ledger.
         poll_interval_s: how long to wait when there is nothing to do.
         snapshot_every_events: a snapshot is saved after so many events.
-        switching: of the monitor alone: who may switch, as text.
+        switching, monitors: of the monitor alone: who may switch, as text; its settings (see
+            `monitoring.settings_file`), as JSON.
     """
 
     settings: Settings
     poll_interval_s: float
     snapshot_every_events: int
     switching: str = ""
+    monitors: str = "{}"
 
 
 def run(work: Callable[[Arguments, SqliteLedger, Outlet], None], niceness: int) -> None:
@@ -46,6 +48,7 @@ def run(work: Callable[[Arguments, SqliteLedger, Outlet], None], niceness: int) 
     parser.add_argument("--poll-interval-s", type=float, required=True)
     parser.add_argument("--snapshot-every-events", type=int, required=True)
     parser.add_argument("--switching", default="")
+    parser.add_argument("--monitors", default="{}")
     given = parser.parse_args()
     try:
         arguments = Arguments(
@@ -53,6 +56,7 @@ def run(work: Callable[[Arguments, SqliteLedger, Outlet], None], niceness: int) 
             given.poll_interval_s,
             given.snapshot_every_events,
             given.switching,
+            given.monitors,
         )
         with SqliteLedger(given.ledger, read_only=True) as ledger:
             work(arguments, ledger, outlet)

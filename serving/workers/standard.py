@@ -1,6 +1,9 @@
 """The workers that every scorer has, as the supervisor is told of them."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from monitoring.switching_patterns import SWITCHING, text_of
 from serving.workers.life import WorkerSpec
@@ -54,16 +57,18 @@ def monitor(
     snapshot_every_events: int = 200_000,
     stale_after_s: float = STALE_AFTER_S,
     switching: str = text_of(SWITCHING),
+    monitors: Mapping[str, Any] | None = None,
 ) -> WorkerSpec:
     """Watches, and proposes switches; the other arguments are those of `learner`.
 
     Args:
         switching: which monitors may switch (see `monitoring.switching_patterns`).
+        monitors: what of their settings differs from the defaults (see `monitoring.settings_file`).
     """
     arguments = _arguments("monitor", ledger, settings, poll_interval_s, snapshot_every_events)
     return WorkerSpec(
         "monitor",
-        (*arguments, "--switching", switching),
+        (*arguments, "--switching", switching, "--monitors", json.dumps(monitors or {})),
         silent_after_s=SILENT_AFTER_S,
         stale_after_s=stale_after_s,
     )

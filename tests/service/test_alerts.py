@@ -7,6 +7,10 @@ last test has the real service tell of a switch.
 import asyncio
 import json
 import logging
+import re
+import secrets
+import textwrap
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -137,12 +141,14 @@ async def receiving(*says: bytes | None) -> AsyncIterator[Receiver]:
 class Rig:
     """A delivery whose clock only moves when it sleeps."""
 
-    def __init__(self, url: str, settings: DeliverySettings = SETTINGS) -> None:
+    def __init__(
+        self, url: str, settings: DeliverySettings = SETTINGS, secret: bytes = SECRET
+    ) -> None:
         self.now_s, self.slept, self.marks = 1_767_225_600.0, list[float](), list[Mark]()
         self.counts: Counter[str] = Counter()
         self.delivery = Delivery(
             url,
-            SECRET,
+            secret,
             self.counts,
             self.settled,
             now_s=lambda: self.now_s,
@@ -371,3 +377,38 @@ def test_the_real_service_tells_of_a_switch(tmp_path: Path) -> None:
         assert verified(SECRET, body, header, float(header[2:12]))
     assert "path-secret" not in log
     assert SECRET.decode() not in log
+
+
+def test_the_receiver_in_the_document_takes_what_is_genuine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With a secret as `openssl rand -hex 32 > FILE` leaves it: with a newline."""
+    text = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^  ```python\n(.*?)^  ```$", text, flags=re.DOTALL | re.MULTILINE)
+    file = tmp_path / "webhook-secret"
+    file.write_text(f"{secrets.token_hex(32)}\n")
+    file.chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(textwrap.dedent(example), names)
+    server = HTTPServer(("127.0.0.1", 0), names["Receiver"])
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        for secret, counted in (
+            (read_secret(file), {SENT: 2, TRIED: 2}),
+            (file.read_bytes(), {GIVEN_UP: 2, TRIED: 2}),
+        ):
+            rig = Rig(url, DeliverySettings(attempts=1), secret)
+            rig.now_s = time.time()
+            rig.delivery.offer(alert(7))
+            rig.delivery.offer(alert(7))
+            run(rig.run_until(rig.done(2)))
+            assert rig.counts == counted
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    printed = [line for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+    assert [json.loads(line)["seq"] for line in printed] == [7], "twice sent, once told"

@@ -19,6 +19,7 @@ from fraud_system.ledger import SqliteLedger
 from fraud_system.switching import Switch
 from serving.configuration import Configuration
 from serving.key_file import SCOPES, add_key
+from serving.service import Service
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,9 @@ def children(parent: int) -> list[tuple[int, str]]:
         ("calibraton/*", "did you mean 'calibration'"),
         ("calibration", "write monitor/subject"),
         ("sanity/scores*,", "write monitor/subject"),
+        ("sanity/size of wieghts", "did you mean 'size of weights'"),
+        ("calibration/count", "calibration tells nothing of 'count'"),
+        ("staleness/*", "no monitor is called 'staleness'"),
     ],
 )
 def test_a_wrong_pattern_is_named(given: str, words: str) -> None:
@@ -165,3 +169,24 @@ def test_a_wrong_pattern_is_named(given: str, words: str) -> None:
         Configuration(demo=True, switching=given)
     assert error.value.field == "FRAUD_SWITCHING"
     assert words in str(error.value)
+
+
+def test_a_wrong_feature_and_a_wrong_setting_end_the_start(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"demo": True, "ledger_file": tmp_path / "ledger.sqlite"}
+    Service(Configuration(**given, switching="feature_shift/log_amount*"))
+    with pytest.raises(ConfigError, match="tells nothing of 'amuont'"):
+        Service(Configuration(**given, switching="feature_shift/amuont"))
+    (tmp_path / "monitors.toml").write_text("[shift]\nweaks = 3\n")
+    with pytest.raises(ConfigError, match=r"shift\.weaks: no such setting"):
+        Service(Configuration(**given, monitors_file=tmp_path / "monitors.toml"))
+
+
+def test_the_monitor_has_the_settings_of_the_file(tmp_path: Path) -> None:
+    """A budget that no answer can keep: an alarm, where the defaults see none."""
+    (tmp_path / "monitors.toml").write_text("[latency]\nbudget_us = 0.001\n")
+    variables = {"latency_every_s": 0.1, "monitors_file": tmp_path / "monitors.toml"}
+    with running_service(tmp_path, clock="traffic", **variables) as service:
+        service.wait_until_ready()
+        score(service, "slow")
+        alarm = 'fraud_findings{level="alarm"} 1.0'
+        service.wait_for(lambda: alarm in service.client.get("/metrics").text)
