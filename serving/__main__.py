@@ -71,6 +71,13 @@ def serve(
         app = make_app(configuration, supervised) if supervised else make_app(configuration)
         service: Service = app.app.state.service
         service.open()
+        ledger_file = service.system.ledger_file
+        if ledger_file.stat().st_mode & 0o007:
+            LOGGER.warning(
+                "everybody on this machine may read %s, which holds keys and ids: chmod -R o= %s*",
+                ledger_file,
+                ledger_file,
+            )
         address = address_of(sockets[0])
         if configuration.api_keys_file is None:
             LOGGER.warning(

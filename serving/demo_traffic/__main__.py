@@ -164,7 +164,8 @@ def _story(given: argparse.Namespace, state: ModelState) -> Story:
     known_us = time_us(state.known_time)
     story = Story(given.days, given.seed, known_us, all_reports=given.all_reports)
     _say(
-        f"sending {story.transactions:,} transactions and {story.labels:,} reports of run {story.run}"
+        f"sending {story.transactions:,} transactions and {story.labels:,} reports of run {story.run};"
+        " a table follows at the end"
     )
     return story
 

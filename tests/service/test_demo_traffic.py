@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -181,7 +182,10 @@ def test_the_command_prints_a_table_and_no_bar_where_nobody_looks(
     # The scorer knew of 2026-01-31, a Saturday: the run begins on the next Monday.
     assert "2026-02-02 to 2026-02-02" in printed.out
     assert "\r" not in printed.err
-    assert len(printed.err.splitlines()) == 2
+    begins, sends = printed.err.splitlines()
+    assert begins == "... simulating 1 days, seed 3"
+    assert re.match(rf"\.\.\. sending {len(scorer.transactions):,} transactions and ", sends)
+    assert sends.endswith("a table follows at the end")
     assert scorer.keys == {"Bearer key-1.secret"}
     assert "secret" not in printed.out + printed.err
     assert min(scorer.known_times) > datetime(2026, 2, 2, tzinfo=UTC)

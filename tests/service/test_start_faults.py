@@ -105,6 +105,18 @@ def test_a_snapshot_that_is_passed_over_is_named_in_the_log(history: History) ->
         assert str(well) not in service.log
 
 
+def test_a_ledger_that_everybody_may_read_is_named_in_the_log(
+    history: History, warm: WarmParent
+) -> None:
+    warning = f"WARNING serving everybody on this machine may read {history.ledger_file}"
+    folder = history.ledger_file.parent
+    for mode, is_said in ((0o604, True), (0o640, False)):
+        history.ledger_file.chmod(mode)
+        with running_service(folder, warm.start, **history.variables) as service:
+            service.wait_until_ready()
+            assert (warning in service.log) == is_said, service.log
+
+
 def test_what_a_kill_has_left_is_gone_on_from(history: History, warm: WarmParent) -> None:
     check_book(history.book, history.ledger_file)
     check_it_goes_on(history, warm)

@@ -116,6 +116,8 @@ def warm_parent() -> Iterator[WarmParent]:
 
 
 def _parent() -> None:
+    import encodings.idna  # what looks up addresses; a child may not be let into Python's folder
+
     import serving.app
     import serving.arrow_rows
     import serving.listener
@@ -123,6 +125,7 @@ def _parent() -> None:
     from serving.system import DEMO_SCHEMA
     from serving.warm_up import load_code
 
+    assert encodings.idna
     assert serving.app
     assert serving.arrow_rows
     assert serving.listener
