@@ -130,7 +130,7 @@ class ApiKeys:
         if scope not in key.scopes:
             raise Problem(
                 403,
-                f"the API key may not {scope}",
+                f"the API key lacks the scope {scope}",
                 field="Authorization",
                 fix=f"use a key with the scope {scope}",
             )

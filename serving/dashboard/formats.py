@@ -36,14 +36,25 @@ def fixed(value: float | None, decimals: int = 2) -> str:
 def short(value: float | None) -> str:
     """Three digits that say something, for evidence that spans many powers of ten.
 
-    >>> short(0.0421), short(12.3), short(45_000.0), short(3.2e9), short(0.0)
-    ('0.042', '12', '45\\u202f000', '3e9', '0')
+    >>> short(0.0421), short(12.3), short(45_000.0), short(3.2e9), short(1e7), short(0.0)
+    ('0.042', '12', '45\\u202f000', '3.2 billion', '10 million', '0')
+    >>> short(4e17)
+    '10^17'
     """
     if _undefined(value):
         return DASH
     assert value is not None
-    if value == 0.0 or abs(value) >= 1e7:
-        return f"{value:.0e}".replace("e+0", "e").replace("e+", "e") if value else "0"
+    if value == 0.0:
+        return "0"
+    if abs(value) >= 1e15:
+        return f"10^{math.floor(math.log10(abs(value)))}"
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if abs(value) >= size:
+            return (
+                f"{value / size:.2g} {name}"
+                if value < 9.95 * size
+                else f"{value / size:.0f} {name}"
+            )
     if abs(value) >= 10.0:
         return whole(value)
     return f"{value:.2g}".replace("-", _MINUS)

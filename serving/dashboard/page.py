@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from monitoring.view import MonitorView
 from serving.dashboard import formats, pictures
 from serving.dashboard.log_odds import sum_of
-from serving.dashboard.shown import Asked, Now, Words, since_of, why_of
+from serving.dashboard.shown import STEPS, Asked, Now, Words, since_of, why_of
 
 HERE = Path(__file__).parent
 ASSETS = {
@@ -64,6 +64,7 @@ class Page:
             "why_of": why_of,
             "dash": formats.DASH,
             "sum_of": sum_of,
+            "most_steps": STEPS,
         }
 
     def whole(self, now: Now, view: MonitorView | None, asked: Asked) -> bytes:

@@ -1,9 +1,10 @@
-"""Small pictures as SVG: lines and bars without axes of their own, as the numbers stand beside them.
+"""Small pictures as SVG: lines and bars from zero to a round top, which the page writes beside them.
 
 Colours come from the style sheet by class, so that they fit light and dark. Every picture has a name and says
 in words what it shows; the table beside it holds its figures.
 """
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
@@ -35,19 +36,35 @@ def sparkline(
     )
 
 
-def lines(series: Sequence[Sequence[float | None]], name: str, least_top: float = 1e-9) -> Markup:
-    """Up to three lines over the same time, from zero; classes a, b and c."""
-    top = max([least_top, *(v for each in series for v in each if v is not None)])
+def top_of(least: float, *series: Sequence[float | None]) -> float:
+    """A round number that nothing exceeds, and at least so much: few payments are not to look like many.
+
+    >>> top_of(10.0, [3.0, None]), top_of(10.0, [11.0], [38.0]), top_of(0.02, [0.018])
+    (10.0, 50.0, 0.02)
+    """
+    highest = max([least, *(v for each in series for v in each if v is not None)])
+    power = 10.0 ** math.floor(math.log10(highest))
+    return next(
+        each * power for each in (1.0, 2.0, 5.0, 10.0) if each * power >= highest * 0.999999
+    )
+
+
+def highest(values: Sequence[float | None]) -> float | None:
+    """Of those that are known."""
+    return max((each for each in values if each is not None), default=None)
+
+
+def lines(series: Sequence[Sequence[float | None]], name: str, top: float) -> Markup:
+    """Up to three lines over the same time, from zero to `top`; classes a, b and c."""
     drawn = []
     for values, kind in zip(series, "abc", strict=False):
         drawn += _lines(values, top, kind, WIDTH, HEIGHT)
     return _svg(name, "chart", WIDTH, HEIGHT, drawn)
 
 
-def stacks(series: Sequence[Sequence[float]], name: str) -> Markup:
+def stacks(series: Sequence[Sequence[float]], name: str, top: float) -> Markup:
     """Up to three kinds on top of each other, one bar for each moment; classes a, b and c."""
     columns = list(zip(*series, strict=True))
-    top = max([1e-9, *(sum(each) for each in columns)])
     step = WIDTH / max(1, len(columns))
     drawn = []
     for place, column in enumerate(columns):
@@ -64,13 +81,12 @@ def stacks(series: Sequence[Sequence[float]], name: str) -> Markup:
     return _svg(name, "chart", WIDTH, HEIGHT, drawn)
 
 
-def pairs(came: Sequence[float], expected: Sequence[float], name: str) -> Markup:
+def pairs(came: Sequence[float], expected: Sequence[float], name: str, top: float) -> Markup:
     """Bars of what came, and a line of what was expected."""
-    top = max([1e-9, *came, *expected])
     step = WIDTH / max(1, len(came))
     drawn = [
         f'<rect class="a" x="{place * step:.1f}" y="{_y(value, top, HEIGHT):.1f}"'
-        f' width="{max(step - 1.0, 0.5):.1f}" height="{HEIGHT - _PADDING - _y(value, top, HEIGHT):.1f}"/>'
+        f' width="{max(step - 1.0, 0.5):.1f}" height="{HEIGHT - _y(value, top, HEIGHT):.1f}"/>'
         for place, value in enumerate(came)
     ]
     middles = [(place + 0.5) * step for place in range(len(expected))]
@@ -109,7 +125,7 @@ def _level(value: float, top: float, width: float, height: float) -> str:
 
 def _y(value: float, top: float, height: float) -> float:
     """Zero at the bottom; what is negative is drawn there."""
-    return height - _PADDING - (height - 2.0 * _PADDING) * max(0.0, value) / top
+    return height - (height - _PADDING) * max(0.0, value) / top
 
 
 def _svg(name: str, kind: str, width: float, height: float, drawn: Sequence[str]) -> Markup:

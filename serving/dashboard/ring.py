@@ -6,7 +6,7 @@ nothing.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from serving.telemetry import Histogram, Telemetry
@@ -110,9 +110,12 @@ class Ring:
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=SAMPLES)
+        self._began_s = 0.0
 
     def take(self, telemetry: Telemetry, at_s: float) -> None:
         """One more sample."""
+        if not self._samples:
+            self._began_s = at_s
         self._samples.append(Sample.of(telemetry, at_s))
 
     def over(self, last_s: float) -> Figures:
@@ -122,15 +125,23 @@ class Ring:
         newest = self._samples[-1]
         return _figures(self._at(newest.at_s - last_s), newest)
 
-    def steps(self, step_s: float, number: int) -> list[Figures]:
+    def since_start(self) -> Figures:
+        """The figures since the process began, from the counts themselves."""
+        if not self._samples:
+            return _figures(_NOTHING, _NOTHING)
+        return _figures(replace(_NOTHING, at_s=self._began_s), self._samples[-1])
+
+    def steps(self, step_s: float, number: int, end_at_s: float | None = None) -> list[Figures]:
         """The last `number` steps, oldest first; fewer while the ring is short.
 
-        Steps begin at multiples of `step_s`, so that a step that is over does not change any more.
+        The last step ends at a multiple of `end_at_s` (or of `step_s` itself): a step that is over does
+        not change any more, and steps of two lengths can end together.
         """
+        end_at_s = end_at_s or step_s
         if len(self._samples) < 2:
             return []
-        last = self._samples[-1].at_s // step_s
-        edges = [step_s * (last - back) for back in range(number, -1, -1)]
+        last_s = self._samples[-1].at_s // end_at_s * end_at_s
+        edges = [last_s - step_s * back for back in range(number, -1, -1)]
         reached = [each for each in edges if each >= self._samples[0].at_s - step_s]
         found = [self._at(each) for each in reached]
         return [_figures(a, b) for a, b in pairwise(found) if b.at_s > a.at_s]

@@ -36,6 +36,8 @@ class Now:
         now_us: the known time.
         minute, ten_minutes: figures of traffic.
         steps: the same by five seconds, oldest first.
+        minutes: the same stretch by minutes, oldest first.
+        since_start: of this process.
         snapshot_behind: events since the engine's newest snapshot; None before the first.
         notice: what an operator has to mend although transactions are answered; mostly empty.
     """
@@ -49,6 +51,8 @@ class Now:
     steps: list[Figures]
     snapshot_behind: int | None = None
     notice: str = ""
+    minutes: list[Figures] = field(default_factory=list)
+    since_start: Figures | None = None
 
     @property
     def plan_b(self) -> bool:
@@ -109,10 +113,11 @@ def now_of(service: "Service", ring: Ring) -> Now:
     """The state of the scorer."""
     minute, ten_minutes = ring.over(60.0), ring.over(600.0)
     steps = ring.steps(STEP_S, STEPS)
+    minutes = ring.steps(60.0, 10, end_at_s=STEP_S)
     if not service.started:
         trouble = "It is starting: the ledger is read and code is loaded. Transactions are refused."
         now_us = service.clock.now_us()
-        return Now("starting", None, trouble, now_us, minute, ten_minutes, steps)
+        return Now("starting", None, trouble, now_us, minute, ten_minutes, steps, minutes=minutes)
     trouble = ""
     if not service.ready:
         trouble = "The ledger cannot be written. Transactions are refused until it can."
@@ -131,6 +136,8 @@ def now_of(service: "Service", ring: Ring) -> Now:
         steps,
         None if snapshot_seq is None else max(0, state.last_seq - snapshot_seq),
         f"{KEYS_BROKEN[0].upper()}{KEYS_BROKEN[1:]}." if state.api_keys_broken else "",
+        minutes,
+        ring.since_start(),
     )
 
 

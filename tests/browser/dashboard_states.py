@@ -93,6 +93,8 @@ def now(health: str = "model", **changed: object) -> Now:
         samples.over(600.0),
         samples.steps(5.0, 120),
         4_711,
+        minutes=samples.steps(60.0, 10, end_at_s=5.0),
+        since_start=samples.since_start(),
     )
     return replace(made, **changed)  # type: ignore[arg-type]
 
@@ -135,6 +137,7 @@ def view(health: str = "model", **changed: object) -> MonitorView:
             22_569.0,
             1e7,
             days,
+            days[0].day_us,
         )
         for subject in ("count", "money")
     ]
@@ -172,10 +175,23 @@ def view(health: str = "model", **changed: object) -> MonitorView:
             subjects(),
         ),
         "labels": LabelsSeen(
-            [(0.1, 0.4), (0.5, 6.1), (0.9, 20.4), (0.99, 42.5)], days, 212.0, 1e7, 2_339.0
+            [(0.1, 0.4), (0.5, 6.1), (0.9, 20.4), (0.99, 42.5)], days, 212.0, 1e7, 2_339.0, 822
         ),
     }  # fmt: skip
     return MonitorView(**made | changed)  # type: ignore[arg-type]
+
+
+def after_alarm() -> list[RatioSeen]:
+    """As it is when the detectors have just begun anew."""
+    before = view().calibration[0].by_day
+    return [
+        RatioSeen(
+            subject,  # type: ignore[arg-type]
+            NOW_US, NOW_US, 0.0, 0.0, Interval(), 0.1, 0.0, 1e7, [],
+            NOW_US - HOUR_US, True, before,
+        )
+        for subject in ("count", "money")
+    ]  # fmt: skip
 
 
 FINDINGS = [
@@ -196,16 +212,25 @@ def explanation() -> Explanation:
         moment,
         400.0,
         {"card": "00ff00ff00ff00ff", "terminal": None},
+        {"channel": None},
         {"distance": None},
         0.0312,
         0.02,
         0.008,
         [
-            Contribution("amount_to_mean:card:30d", "amount against the card's mean", 3.2, 1.8),
+            Contribution(
+                "amount_to_mean:card:30d", "amount against the card's mean", 3.2, 2.16, "24.5 times"
+            ),
+            *(
+                Contribution(f"is_new:{place}", f"reason {place}", 1.0, 0.1 - place / 100, "yes")
+                for place in range(10)
+            ),
             Contribution("hour_cos x amount", "time of day, together with amount", None, -0.2),
         ],
         [KnownLabel(True, "chargeback", "fraud_joined", moment, 5_000)],
         "fraud",
+        -5.9,
+        -0.045,
     )  # fmt: skip
 
 
@@ -224,13 +249,16 @@ def pages() -> dict[str, Callable[[], bytes]]:
         LabelsSeen([(0.5, 6.1)], [], 0.0, 1e7, 0.0),
     )  # fmt: skip
     gone = WorkerState(False, 4, None, 90_000, {}, "killed by signal 9")
-    dead = state(learner_stale=True, workers={"learner": gone})
+    dead = state(learner_stale=True, workers={"learner": gone}, clock="traffic")
     admin = Asked(can_sign_out=True, needs_key=True)
     return {
         "model": lambda: page.whole(now(), view(), Asked()),
         "warnings": lambda: page.whole(now(), view(findings=FINDINGS), Asked()),
         "heuristic": lambda: page.whole(
             now("heuristic"), view("heuristic", findings=FINDINGS), admin
+        ),
+        "after-alarm": lambda: page.whole(
+            now("heuristic"), view("heuristic", calibration=after_alarm()), admin
         ),
         "probation": lambda: page.whole(
             now("probation"),
@@ -254,7 +282,10 @@ def pages() -> dict[str, Callable[[], bytes]]:
         ),
         "not-switched": lambda: page.whole(
             now(), view(),
-            replace(admin, problem="The API key may not admin.", at="mode", mode="heuristic", reason="x"),
+            replace(
+                admin, problem="The API key lacks the scope admin.", at="mode", mode="heuristic",
+                reason="x",
+            ),
         ),
         "signed-out": lambda: page.sign_in(Asked()),
         "not-signed-in": lambda: page.sign_in(

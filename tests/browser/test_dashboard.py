@@ -115,11 +115,19 @@ def test_every_state_is_accessible_fits_and_runs_nothing_foreign(
         ("forced", "somebody to release plan B"),
         ("starting", "Transactions are refused"),
         ("learner-dead", "not running: killed by signal 9"),
+        ("learner-dead", "simulated time"),
         ("young", "Reports are not judged yet"),
+        ("young", "assumed: no report has come yet"),
+        ("model", "as learned from 822 reports"),
+        ("model", "Since this process began, 10\N{NO-BREAK SPACE}min ago"),
+        ("after-alarm", "After an alarm judging begins anew"),
+        ("after-alarm", "Reports up to the alarm"),
+        ("looked-up", "Raises the probability"),
+        ("looked-up", "Sum: the model's probability"),
         ("warnings", HOSTILE),
         ("looked-up", "amount against the card's mean"),
         ("not-found", "No such transaction."),
-        ("not-switched", "The API key may not admin."),
+        ("not-switched", "The API key lacks the scope admin."),
         ("not-signed-in", "The API key is not known"),
         ("error", "Too much waits already"),
     ],
@@ -127,8 +135,40 @@ def test_every_state_is_accessible_fits_and_runs_nothing_foreign(
 def test_each_state_says_what_it_is(hand_made: Opened, state: str, said: str) -> None:
     hand_made.page.goto(f"{HAND_MADE}/{state}")
     assert said in hand_made.page.locator("body").inner_text()
-    is_plan_b = state in ("heuristic", "probation", "forced", "starting")
+    is_plan_b = state in ("heuristic", "after-alarm", "probation", "forced", "starting")
     assert hand_made.page.locator(".banner").count() == is_plan_b
+
+
+def test_the_sum_of_a_look_up_adds_up_as_it_is_shown(hand_made: Opened) -> None:
+    page = hand_made.page
+    page.goto(f"{HAND_MADE}/looked-up")
+    rows = page.locator("#lookup table.sum tbody tr")
+    shown = rows.evaluate_all(
+        "all => all.map(each => [each.className, each.lastElementChild.textContent])"
+    )
+    numbers = [(kind, float(text.replace("\N{MINUS SIGN}", "-"))) for kind, text in shown]
+    *groups, total = [number for kind, number in numbers if kind == "group"]
+    assert sum(groups) == pytest.approx(total, abs=0.02)
+    single = [number for kind, number in numbers if not kind]
+    base, recalibration = groups[0], groups[-1]
+    assert base + sum(single) + recalibration == pytest.approx(total, abs=0.05)
+    assert page.locator("#lookup .tile").nth(1).inner_text().count("3.12") == 1
+    assert "3.12" in rows.last.inner_text()
+
+
+def test_no_number_is_cut_on_a_narrow_screen(hand_made: Opened) -> None:
+    """But for the traffic by the minute, which says that it can be swiped."""
+    page = hand_made.page
+    page.set_viewport_size({"width": 400, "height": 900})
+    for state in ("after-alarm", "model", "looked-up"):
+        page.goto(f"{HAND_MADE}/{state}")
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        cut = page.locator(".scroll").evaluate_all(
+            "all => all.filter(each => each.scrollWidth > each.clientWidth + 1)"
+            ".map(each => each.getAttribute('aria-label'))"
+        )
+        assert cut == ["Traffic as a table"]
+        expect(page.locator("#traffic .swipe")).to_be_visible()
 
 
 def test_every_picture_has_a_name_and_its_numbers_beside_it(hand_made: Opened) -> None:
@@ -141,6 +181,16 @@ def test_every_picture_has_a_name_and_its_numbers_beside_it(hand_made: Opened) -
     )
     for name in ("traffic", "calibration", "labels"):
         assert page.locator(f"#{name} details table").count() == 1
+    plots = page.locator(".plot").evaluate_all(
+        "all => all.map(each => [...each.querySelectorAll('.scale > span, .span > span')]"
+        ".map(one => one.textContent))"
+    )
+    assert len(plots) == 5
+    for top, zero, start, end in plots:
+        assert re.match(r"[1-9]", top)
+        assert zero == "0"
+        assert start != end
+    assert [each[2:] for each in plots[:3]] == [["10 minutes ago", "now"]] * 3
     assert page.locator("time:not([datetime])").count() == 0
     assert page.locator("#drift svg.spark").count() == page.locator("#drift tbody tr").count() - 1
 
@@ -205,7 +255,7 @@ def signed_in(chromium: Browser, scorer: Scorer) -> Iterator[Opened]:
         page.keyboard.press("Tab")
         page.keyboard.type(scorer.admin_key)
         page.keyboard.press("Enter")
-        assert "The API key may not read" in page.locator("[role=alert]").inner_text()
+        assert "The API key lacks the scope read" in page.locator("[role=alert]").inner_text()
         page.get_by_label("API key").fill(scorer.read_key)
         page.keyboard.press("Enter")
         expect(page.locator("#health")).to_be_visible()
@@ -304,7 +354,7 @@ def test_plan_b_is_forced_and_released_with_an_admin_key(signed_in: Opened, scor
         page.get_by_role("button", name="Switch").click()
 
     switch("Force plan B", scorer.read_key)
-    expect(page.locator("[role=alert]")).to_contain_text("may not admin")
+    expect(page.locator("[role=alert]")).to_contain_text("lacks the scope admin")
     assert page.get_by_label("Reason").input_value() == "a drill"
     assert page.get_by_label("API key").input_value() == ""
     switch("Force plan B", scorer.admin_key)

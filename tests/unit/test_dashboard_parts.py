@@ -120,6 +120,20 @@ def test_the_ring_is_bounded_and_its_steps_add_up() -> None:
     assert ring.over(60.0).latency_p99_s is None
 
 
+def test_the_picture_and_the_table_are_of_the_same_stretch() -> None:
+    ring, telemetry = Ring(), Telemetry()
+    for second in range(1_000, 1_373):
+        telemetry.decisions["model", "approve"] += second
+        telemetry.expected_loss += 2.0
+        ring.take(telemetry, float(second))
+    steps, minutes = ring.steps(5.0, 120), ring.steps(60.0, 10, end_at_s=5.0)
+    assert sum(each.decided for each in steps) == sum(each.decided for each in minutes)
+    assert [each.lasted_s for each in minutes] == [10.0, *[60.0] * 6]
+    began = ring.since_start()
+    assert began.decided == sum(range(1_000, 1_373)), "what was before the first sample counts, too"
+    assert (began.lasted_s, began.at_risk) == (372.0, 746.0)
+
+
 def test_pictures_escape_names_and_break_at_gaps() -> None:
     drawn = str(sparkline([0.1, None, 0.2, 0.3], 'a"<b>', 1.0, [0.5, 2.0]))
     assert "&#34;&lt;b&gt;" in drawn
