@@ -44,6 +44,16 @@ def in_words(monitor: str, subject: str) -> str:
     """Which finding, for a sentence.
 
     >>> in_words("label_feed", "messages: fewer")
-    'label feed (messages: fewer)'
+    'label feed (messages, fewer than expected)'
     """
-    return f"{monitor.replace('_', ' ')} ({subject})"
+    return f"{monitor.replace('_', ' ')} ({subject_in_words(subject)})"
+
+
+def subject_in_words(subject: str) -> str:
+    """A subject whose side is said in full.
+
+    >>> subject_in_words("count: more"), subject_in_words("amount")
+    ('count, more than expected', 'amount')
+    """
+    name, _, side = subject.rpartition(": ")
+    return f"{name}, {side} than expected" if side in ("more", "fewer") else subject

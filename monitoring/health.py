@@ -161,7 +161,7 @@ class HealthSwitch:
         first, *others = self._in_order()
         (name,) = _named([first])
         told = [f"{also}: {each.words}" for also, each in zip(_named(others), others, strict=True)]
-        evidence = "; also ".join([first.words, *told])
+        evidence = "; also ".join([f"{first.words[:1].upper()}{first.words[1:]}", *told])
         return Switch(Health.HEURISTIC, f"alarm of {name}", evidence=evidence)
 
     def _in_order(self) -> list[Finding]:

@@ -158,6 +158,8 @@ class Answers:
             found.append(Contribution(feature.name, feature.words, _number(value), each, shown))
         for (left, right), each in zip(listed.pairs, added[len(listed.names) :], strict=True):
             both = f"{words[left]}, together with {words[right]}"
+            if left == right:
+                both = f"{words[left]}, squared"
             found.append(Contribution(f"{left} x {right}", both, None, each))
         return sorted(found, key=lambda each: -abs(each.contribution))
 

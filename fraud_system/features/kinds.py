@@ -73,12 +73,12 @@ KINDS: dict[str, KindSpec] = {
     "fraud_recency": KindSpec(
         ("entity", "label_scale"),
         "exp(-time/scale)",
-        "how recent the last known fraud of this {entity} is, over {label_scale}",
+        "how recent the last known fraud of this {entity} is, fading over {label_scale}",
     ),
     "legitimate_recency": KindSpec(
         ("entity", "label_scale"),
         "exp(-time/scale)",
-        "how recent the last known legitimate payment of this {entity} is, over {label_scale}",
+        "how recent the last known legitimate payment of this {entity} is, fading over {label_scale}",
     ),
     "fraud_is_latest": KindSpec(
         ("entity",), "0/1", "the last known label of this {entity} is fraud"

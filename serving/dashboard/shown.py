@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from fraud_system.events import SECOND_US
+from monitoring.findings import subject_in_words
 from monitoring.view import EntrySeen, MonitorView
 from serving.dashboard.ring import Figures, Ring
 from serving.reports import ReportState
@@ -79,8 +80,14 @@ class Words:
     words: dict[str, str] = field(default_factory=dict)
 
     def of(self, name: str) -> str:
-        """Of a subject such as `amount`, or `amount: missing`."""
-        return self.words.get(name, name)
+        """Of a subject such as `amount`, or `count: more`.
+
+        >>> Words({"is_new:card": "first time this card is seen"}).of("is_new:card")
+        'first time this card is seen'
+        >>> Words().of("count: more")
+        'count, more than expected'
+        """
+        return self.words.get(name, subject_in_words(name))
 
 
 @dataclass(frozen=True)

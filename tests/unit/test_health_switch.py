@@ -71,7 +71,7 @@ def test_an_alarm_that_may_switch_gives_way_at_once_and_says_why() -> None:
     (proposal,) = tell(switch_of(), 1.0, alarm(1.0))
     assert proposal.from_health == Health.MODEL
     assert proposal.switch == Switch(
-        Health.HEURISTIC, "alarm of sanity (scores all the same)", evidence="why"
+        Health.HEURISTIC, "alarm of sanity (scores all the same)", evidence="Why"
     )
 
 
@@ -107,7 +107,7 @@ def test_the_earliest_cause_is_the_reason_and_all_are_the_evidence() -> None:
     switch = switch_of()
     (proposal,) = tell(switch, 1.0, alarm(1.0, "calibration/count: more", seq=9), alarm(1.0, seq=3))
     assert proposal.switch.reason == "alarm of sanity (scores all the same)"
-    assert proposal.switch.evidence == "why; also calibration (count: more): why"
+    assert proposal.switch.evidence == "Why; also calibration (count, more than expected): why"
 
 
 def test_a_proposal_that_was_not_recorded_is_made_again() -> None:
@@ -222,7 +222,7 @@ def test_who_releases_knows_of_the_causes_there_are_and_new_ones_switch_again() 
     record(switch, Health.MODEL, 2.0, by_hand=True)
     assert tell(switch, 3.0) == []
     (proposal,) = tell(switch, 4.0, alarm(4.0, "calibration/money: fewer"))
-    assert proposal.switch.reason == "alarm of calibration (money: fewer)"
+    assert proposal.switch.reason == "alarm of calibration (money, fewer than expected)"
 
 
 def test_causes_are_bounded() -> None:
