@@ -17,7 +17,7 @@ from tqdm import tqdm
 from benchmarks.table import Row, write
 from fraud_system.errors import FraudSystemError
 from fraud_system.events import Arrivals
-from fraud_system.models.online import MODELS
+from fraud_system.models.model_settings import MODELS
 from fraud_system.schema import Schema
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, simulate

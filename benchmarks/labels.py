@@ -28,7 +28,7 @@ from fraud_system.events import DAY_US, SECOND_US, Frame, LabelSource, Resolutio
 from fraud_system.features.declaration import load_features
 from fraud_system.labels import LabelSettings
 from fraud_system.learner import Learner
-from fraud_system.models.baseline import BaselineSettings
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
 from fraud_system.strategies import STRATEGIES, LearningSettings

@@ -29,10 +29,9 @@ from benchmarks.table import Row, text, write
 from benchmarks.train import vowpal
 from benchmarks.train.job import installed
 from benchmarks.train.learning import progressive_log_loss
-from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.fast_forward import fast_forward
-from fraud_system.models.laplace import LaplaceSettings
-from fraud_system.models.online import ModelSettings, new_model, weights_of
+from fraud_system.models.model_settings import BaselineSettings, LaplaceSettings, ModelSettings
+from fraud_system.models.online import new_model, weights_of
 
 Floats = NDArray[np.float64]
 FEATURES, ROWS, FRESH_ROWS = 20, 100_000, 200_000

@@ -26,7 +26,7 @@ from fraud_system.errors import ConfigError, ReplayMismatch
 from fraud_system.events import Frame, Table
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger
-from fraud_system.replay import joined
+from fraud_system.merged_frames import joined
 from fraud_system.settings import Settings
 
 SHADOW_COLUMNS = (

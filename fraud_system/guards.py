@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fraud_system.errors import ConfigError
 from fraud_system.events import DAY_US, LabelSource, Resolution, Table
-from fraud_system.models.online import Weights
+from fraud_system.models.weights import Weights
 from fraud_system.setting_checks import check_positive
 
 REPORTS = (Resolution.FRAUD, Resolution.LATE_FRAUD)

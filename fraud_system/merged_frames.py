@@ -44,11 +44,28 @@ def merged(frames: Iterable[Frame], most_events: int = MOST_EVENTS) -> Iterator[
 
 def _joined(frames: list[Frame]) -> Frame:
     first, last = frames[0], frames[-1]
-    tables: dict[str, Table] = {}
-    for name in INPUTS:
-        parts = [frame.tables[name] for frame in frames if name in frame.tables]
-        if parts:
-            tables[name] = {
-                column: np.concatenate([part[column] for part in parts]) for column in parts[0]
-            }
-    return Frame(first.first_seq, last.last_seq, last.known_time_us, tables)
+    inputs = [
+        Frame(
+            f.first_seq,
+            f.last_seq,
+            f.known_time_us,
+            {n: f.tables[n] for n in INPUTS if n in f.tables},
+        )
+        for f in frames
+    ]
+    return Frame(first.first_seq, last.last_seq, last.known_time_us, joined(inputs))
+
+
+def joined(frames: Iterable[Frame]) -> dict[str, Table]:
+    """The tables of several frames, one after the other."""
+    frames = list(frames)
+    if len(frames) == 1:
+        return frames[0].tables
+    parts: dict[str, list[Table]] = {}
+    for frame in frames:
+        for name, table in frame.tables.items():
+            parts.setdefault(name, []).append(table)
+    return {
+        name: {column: np.concatenate([t[column] for t in tables]) for column in tables[0]}
+        for name, tables in parts.items()
+    }

@@ -13,19 +13,16 @@ from numpy.typing import NDArray
 
 from fraud_system.comparison import compare
 from fraud_system.engine import STATUS, Engine
-from fraud_system.errors import ArtefactError, DataError, ReplayMismatch
-from fraud_system.events import Arrivals, Frame, Table
+from fraud_system.errors import ArtefactError, ReplayMismatch
+from fraud_system.events import Arrivals, Frame
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger
-from fraud_system.merged_frames import merged
+from fraud_system.merged_frames import joined
 from fraud_system.publication import Publication
+from fraud_system.recovery import VERSION, newest_snapshot, recover_engine, refolded, save_engine
 from fraud_system.settings import Settings
 
 MAX_REFUSED_KEPT = 1_000
-# Of what `to_arrays` gives: to be raised whenever that changes, so that recovery passes over the snapshots
-# of earlier releases. The ledger gives the same state, only later.
-STATE_VERSION = 3
-_VERSION = {"state_version": np.array([STATE_VERSION])}
 
 
 @dataclass
@@ -114,14 +111,9 @@ def save_snapshot(engine: Engine, learner: Learner, ledger: Ledger) -> None:
     save_learner(learner, ledger)
 
 
-def save_engine(engine: Engine, ledger: Ledger) -> None:
-    """Keep the engine's state; a reader's ledger will do."""
-    ledger.save_snapshot("engine", engine.last_seq, engine.to_arrays() | _VERSION)
-
-
 def save_learner(learner: Learner, ledger: Ledger) -> None:
     """Keep the learner's state; a reader's ledger will do."""
-    ledger.save_snapshot("learner", learner.read_through_seq, learner.to_arrays() | _VERSION)
+    ledger.save_snapshot("learner", learner.read_through_seq, learner.to_arrays() | VERSION)
 
 
 def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
@@ -147,20 +139,6 @@ def recover(settings: Settings, ledger: Ledger) -> tuple[Engine, Learner]:
     return engine, learner
 
 
-def recover_engine(settings: Settings, ledger: Ledger) -> Engine:
-    """The engine at the end of the ledger; nothing is written, so a reader's ledger will do.
-
-    Raises:
-        ArtefactError: the snapshot was made under other settings.
-        ReplayMismatch: the ledger was, or cannot be continued here.
-        LedgerError: there is no usable snapshot, and the frames before were archived.
-    """
-    engine = restored_engine(settings, ledger)
-    for frame in merged(ledger.frames(engine.last_seq)):
-        _refold(engine, frame)
-    return engine
-
-
 def recover_learner(settings: Settings, ledger: Ledger) -> tuple[Learner, Publication | None]:
     """The learner at the end of the ledger, and the newest publication that it has ready.
 
@@ -177,45 +155,14 @@ def recover_learner(settings: Settings, ledger: Ledger) -> tuple[Learner, Public
     return learner, ready
 
 
-def restored_engine(settings: Settings, ledger: Ledger) -> Engine:
-    """The engine of the newest snapshot, or a fresh one: it has yet to read the tail of the ledger."""
-    found = _snapshot(ledger, "engine")
-    return Engine(settings) if found is None else Engine.from_arrays(settings, found)
-
-
 def restored_learner(settings: Settings, ledger: Ledger) -> tuple[Learner, Publication | None]:
     """The same of the learner, and what it had ready there."""
-    found = _snapshot(ledger, "learner")
+    found = newest_snapshot(ledger, "learner")
     if found is None:
         learner = Learner(settings)
         return learner, learner.first_publication()
     learner = Learner.from_arrays(settings, found)
     return learner, learner.unchanged_publication()
-
-
-def _snapshot(ledger: Ledger, name: str) -> Table | None:
-    """The newest snapshot of a fold, if this release can read it."""
-    found = ledger.latest_snapshot(name)
-    if found is None or found[1].get("state_version", np.zeros(1)).tolist() != [STATE_VERSION]:
-        return None
-    return found[1]
-
-
-def _refold(engine: Engine, frame: Frame) -> list[Frame]:
-    """What the engine makes of a recorded frame, if it makes as many events of it."""
-    problem: Exception | None = None
-    try:
-        made = engine.refold(frame)
-    except (ArtefactError, DataError, KeyError, IndexError, ValueError) as error:
-        problem = error
-    if problem is not None or engine.last_seq != frame.last_seq:
-        why = repr(problem) if problem else f"a replay reaches event {engine.last_seq}"
-        raise ReplayMismatch(
-            f"the frame cannot be replayed: {why}",
-            field=f"seq {frame.first_seq}..{frame.last_seq}",
-            fix="replay with the settings, lock file, Python and CPU type of the record",
-        ) from problem
-    return made
 
 
 def verify(settings: Settings, ledger: Ledger) -> Iterator[int]:
@@ -237,7 +184,7 @@ def verify(settings: Settings, ledger: Ledger) -> Iterator[int]:
             version = _check_published(frame, learned)
             # Versions are adopted in order, so older ones cannot come any more.
             learned = {v: p for v, p in learned.items() if v > version}
-        compare(frame, _as_one(_refold(engine, frame)))
+        compare(frame, _as_one(refolded(engine, frame)))
         learned |= {each.version: each for each in learner.fold(frame)}
         yield engine.last_seq
 
@@ -272,18 +219,3 @@ def _as_one(frames: list[Frame]) -> Frame | None:
         return None
     first, last = frames[0], frames[-1]
     return Frame(first.first_seq, last.last_seq, last.known_time_us, joined(frames))
-
-
-def joined(frames: Iterable[Frame]) -> dict[str, Table]:
-    """The tables of several frames, one after the other."""
-    frames = list(frames)
-    if len(frames) == 1:
-        return frames[0].tables
-    parts: dict[str, list[Table]] = {}
-    for frame in frames:
-        for name, table in frame.tables.items():
-            parts.setdefault(name, []).append(table)
-    return {
-        name: {column: np.concatenate([t[column] for t in tables]) for column in tables[0]}
-        for name, tables in parts.items()
-    }

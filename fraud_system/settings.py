@@ -14,9 +14,8 @@ from fraud_system.features.declaration import KINDS, Entity, Feature, FeatureLis
 from fraud_system.features.layout import compile_layout, compile_program
 from fraud_system.guards import GuardSettings
 from fraud_system.labels import LabelSettings
-from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
-from fraud_system.models.online import MODELS, ModelSettings
+from fraud_system.models.model_settings import MODELS, BaselineSettings, ModelSettings
 from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.strategies.settings import LearningSettings

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from fraud_system.events import DAY_US
 from monitoring.e_detector import FIRST, NEXT, OLDEST
@@ -281,8 +281,8 @@ def poisson_ratio(came: float, expected: float, dispersion: float) -> Interval:
     if expected <= 0.0:
         return Interval()
     count, scale = came / dispersion, expected / dispersion
-    low = chi2.ppf(0.025, 2.0 * count) / 2.0 if count > 0.0 else 0.0
-    high = chi2.ppf(0.975, 2.0 * count + 2.0) / 2.0
+    low = gammaincinv(count, 0.025) if count > 0.0 else 0.0
+    high = gammaincinv(count + 1.0, 0.975)
     return Interval(_number(came / expected), _number(low / scale), _number(high / scale))
 
 

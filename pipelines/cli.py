@@ -17,7 +17,7 @@ from typing import NoReturn
 import numpy as np
 
 from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError
-from fraud_system.models.online import DEFAULT_MODEL, MODELS
+from fraud_system.models.model_settings import DEFAULT_MODEL, MODELS
 from fraud_system.schema import Schema
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.label_files import read_labels

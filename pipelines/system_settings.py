@@ -6,7 +6,7 @@ from fraud_system.errors import ConfigError
 from fraud_system.features.declaration import load_features
 from fraud_system.labels import LabelSettings
 from fraud_system.models.heuristic import load_rules
-from fraud_system.models.online import DEFAULT_MODEL, MODELS
+from fraud_system.models.model_settings import DEFAULT_MODEL, MODELS
 from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.schema import Schema, load_schema

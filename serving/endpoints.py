@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from fraud_system.champion import reloaded
 from fraud_system.engine import Engine
 from fraud_system.errors import FraudSystemError
 from fraud_system.events import Frame, Health
@@ -272,8 +271,8 @@ class Handlers:
                 fix="set it, start anew",
             )
         task = self._service.task
-        loaded = await asyncio.to_thread(read_champion, directory, task.engine.settings)
-        frame = await task.waiting.change(lambda engine: reloaded(engine, loaded))
+        load = await asyncio.to_thread(read_champion, directory, task.engine.settings)
+        frame = await task.waiting.change(load)
         return 200, JSON, _encode(ChampionLoaded(task.engine.weights_version, frame.last_seq))
 
     def _check_rows(self, rows: int) -> None:

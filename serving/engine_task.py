@@ -27,7 +27,8 @@ from fraud_system.events import Arrivals, Frame, Kind, Table, Transactions
 from fraud_system.frames import empty_tables
 from fraud_system.kernel import DUPLICATE_ID, NOT_USABLE, TOO_FAR_AHEAD, TOO_LATE
 from fraud_system.ledger import Ledger
-from fraud_system.replay import joined, recover_engine
+from fraud_system.merged_frames import joined
+from fraud_system.recovery import recover_engine
 from fraud_system.settings import Settings
 from serving.answers import Answers, InForce, receipt
 from serving.batch import Batch, Reports

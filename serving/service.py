@@ -18,9 +18,8 @@ from fraud_system.engine import Engine
 from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError, ReplayMismatch
 from fraud_system.events import DAY_US, Arrivals, Frame, Health
 from fraud_system.frames import empty_tables
-from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger, SqliteLedger
-from fraud_system.replay import recover_engine
+from fraud_system.recovery import recover_engine
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
 from monitoring.settings_file import Sections, read_sections
@@ -361,6 +360,9 @@ def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:
     if engine.weights_version < 0:
         start_us = np.array([max(now_us, engine.known_time_us)])
         tick = engine.fold(Arrivals.merge(*empty_tables(settings.features), start_us)).frame
+        # Here, as it brings river, which only a new ledger needs: half of the time of a start.
+        from fraud_system.learner import Learner
+
         adopted = engine.adopt(Learner(settings).first_publication())
         ledger.append([frame for frame in (tick, adopted) if frame is not None])
     return engine

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from fraud_system.durable_files import copy_file, disk_errors, sync_folder
 from fraud_system.errors import ArtefactError, ConfigError
-from fraud_system.models.artefact import LoadedModel, load_model
 from fraud_system.schema import Schema
 from fraud_system.settings import Settings
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
 from serving.folders import make_folder, place_errors
 from serving.operations.journal import check_none
 from serving.operations.ledger_files import LedgerFiles, check_is_ledger
+from serving.waiting import Change
 from serving.workers.running import read_settings, write_settings
 
 DEMO_SCHEMA = SCHEMAS / "simulated.toml"
@@ -84,17 +84,22 @@ def prepare(
     return System(schema, settings, ledger_file, files.settings)
 
 
-def read_champion(directory: Path, settings: Settings) -> LoadedModel:
-    """An exported model, checked; it must belong to the settings.
+def read_champion(directory: Path, settings: Settings) -> Change:
+    """An exported model, checked: it must belong to the settings. Returns how an engine begins to serve it.
 
     Raises:
         ArtefactError: it is damaged, is not there, or belongs to other settings.
     """
+    # Here, as they bring river: half of the time of a start, for what hardly anybody asks for.
+    from fraud_system.champion import reloaded
+    from fraud_system.models.artefact import load_model
+
     try:
         files = {name: (directory / name).read_bytes() for name in ("model.json", "arrays.npz")}
     except OSError as error:
         raise ArtefactError(f"cannot be read: {error}", field=str(directory)) from error
-    return load_model(files, settings)
+    loaded = load_model(files, settings)
+    return lambda engine: reloaded(engine, loaded)
 
 
 def _settings_beside(settings_file: Path) -> Settings:

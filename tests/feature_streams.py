@@ -11,7 +11,7 @@ from fraud_system.engine import Engine
 from fraud_system.events import DAY_US, SECOND_US, Arrivals, LabelsObserved, Transactions
 from fraud_system.features.declaration import FeatureList, load_features
 from fraud_system.labels import LabelSettings
-from fraud_system.models.baseline import BaselineSettings
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.settings import Settings
 
 HOUR_US = 3_600 * SECOND_US

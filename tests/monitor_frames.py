@@ -10,6 +10,7 @@ import numpy as np
 from fraud_system import replay
 from fraud_system.events import Arrivals, Frame, Table
 from fraud_system.ledger import MemoryLedger
+from fraud_system.merged_frames import joined
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, simulate
 from monitoring.dispersion import DispersionSettings
@@ -63,7 +64,7 @@ def small_stream(seed: int, days: int) -> Arrivals:
 
 def recut(frames: Sequence[Frame], cuts: Iterable[int]) -> list[Frame]:
     """The same events in frames that end before the given seqs; publications stay alone, as recorded."""
-    tables = replay.joined(frames)
+    tables = joined(frames)
     alone = [seq for name in ("published", "mode") for seq in tables.get(name, {"seq": []})["seq"]]
     last = frames[-1].last_seq
     ends = {each for each in cuts if 1 < each <= last} | {last + 1}

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fraud_system import replay
 from fraud_system.engine import Engine
 from fraud_system.events import (
     DAY_US,
@@ -31,10 +30,9 @@ from fraud_system.frames import MAX_RESOLVED_IN_FRAME
 from fraud_system.keys import keys_of
 from fraud_system.labels import LabelSettings, Outcome
 from fraud_system.learner import Learner
-from fraud_system.models.baseline import BaselineSettings
+from fraud_system.merged_frames import joined
 from fraud_system.models.heuristic import Rule
-from fraud_system.models.laplace import LaplaceSettings
-from fraud_system.models.online import ModelSettings
+from fraud_system.models.model_settings import BaselineSettings, LaplaceSettings, ModelSettings
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of
@@ -202,7 +200,7 @@ def play(lines: Iterable[Line], engine: Engine | None = None) -> tuple[Engine, d
     """An engine that has taken these lines, and all tables of its frames."""
     engine = engine or Engine(tiny_settings())
     frames, _ = fold_all(engine, arrivals_of(lines))
-    return engine, replay.joined(frames)
+    return engine, joined(frames)
 
 
 def resolutions(tables: dict[str, Table]) -> list[tuple[str, str, float]]:
@@ -307,7 +305,7 @@ def digest(ledger: Any, *folds: Engine | Learner) -> str:
             found.update(f"{name}.{column} {array.dtype.str} {array.shape}".encode())
             found.update(array.tobytes())
 
-    tables = replay.joined(ledger.frames())
+    tables = joined(ledger.frames())
     for name in sorted(tables):
         add(name, tables[name])
     for fold in folds:

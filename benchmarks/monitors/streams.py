@@ -12,7 +12,7 @@ from fraud_system.features.declaration import load_features
 from fraud_system.frames import MAX_RESOLVED_IN_FRAME
 from fraud_system.labels import LabelSettings
 from fraud_system.ledger import MemoryLedger
-from fraud_system.models.baseline import BaselineSettings
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.system_settings import SCHEMAS, read_schema, settings_of

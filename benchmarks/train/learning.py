@@ -9,7 +9,8 @@ from river import compose, linear_model, optim, preprocessing
 
 from benchmarks.train.material import LearningRows
 from fraud_system.models.fast_forward import fast_forward
-from fraud_system.models.online import ModelSettings, new_model
+from fraud_system.models.model_settings import ModelSettings
+from fraud_system.models.online import new_model
 
 Pairs = tuple[tuple[str, str], ...]
 

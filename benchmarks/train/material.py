@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fraud_system import replay
 from fraud_system.events import Arrivals, Frame, no_labels
 from fraud_system.ledger import Ledger, MemoryLedger
-from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.models.model_settings import LaplaceSettings
 from fraud_system.settings import Settings
 from fraud_system.simulate import SCENARIOS, simulate
 from pipelines.job import BATCH_EVENTS, BATCHES_IN_COMMIT

@@ -21,7 +21,8 @@ from river import compose
 from fraud_system.errors import ArtefactError
 from fraud_system.learner import Learner
 from fraud_system.models.learned import BUCKETS, check_learned, fresh_arrays
-from fraud_system.models.online import MODELS, Arrays, model_arrays, new_model, restore_model
+from fraud_system.models.model_settings import MODELS
+from fraud_system.models.online import Arrays, model_arrays, new_model, restore_model
 from fraud_system.settings import Settings
 
 FORMAT_VERSION = 1

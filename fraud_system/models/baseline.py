@@ -6,50 +6,12 @@
 """
 
 import math
-from dataclasses import asdict, dataclass
 
 from river import compose, linear_model, optim, preprocessing
 
-from fraud_system.errors import ConfigError
 from fraud_system.models.interactions import Interactions
-from fraud_system.models.squash import LIMIT, Squash
-from fraud_system.setting_checks import check_positive
-
-
-@dataclass(frozen=True)
-class BaselineSettings:
-    """How fast the baseline learns, and where it starts.
-
-    Args:
-        prevalence: prior guess of the fraud rate; the intercept starts at its log odds, because a
-            model that starts at 0.5 spoils the log loss of the whole stream.
-        learning_rate: of AdaGrad.
-        first_gradient: AdaGrad's `eps`, here as the squared gradient that every weight starts with: it
-            damps the first steps, when a handful of frauds would otherwise move every weight at once.
-        intercept_learning_rate: of the intercept, which river updates by plain gradient steps; 0 holds
-            it.
-        squash_limit: of the standardised features, in standard deviations.
-        kind: always "baseline".
-
-    Raises:
-        ConfigError: one of them cannot be learned with.
-    """
-
-    prevalence: float = 0.005
-    learning_rate: float = 0.1
-    first_gradient: float = 20.0
-    intercept_learning_rate: float = 0.03
-    squash_limit: float = LIMIT
-    kind: str = "baseline"
-
-    def __post_init__(self) -> None:
-        if self.kind != "baseline":
-            raise ConfigError(f"these are not settings of {self.kind!r}", field="model.kind")
-        numbers = {name: value for name, value in asdict(self).items() if name != "kind"}
-        # Zero would divide by it: log odds, the first AdaGrad step, the squash.
-        check_positive("model", zero_or_more="intercept_learning_rate", **numbers)
-        if self.prevalence >= 1.0:
-            raise ConfigError("is a share below 1", field="model.prevalence", fix="e.g. 0.005")
+from fraud_system.models.model_settings import BaselineSettings
+from fraud_system.models.squash import Squash
 
 
 def baseline(

@@ -7,7 +7,6 @@ by label or in fixed blocks of labels; `fast_forward` takes the whole pipeline o
 """
 
 import math
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -28,53 +27,11 @@ from fraud_system.models.gaussian import (
     restore_pending,
 )
 from fraud_system.models.interactions import Interactions
+from fraud_system.models.model_settings import LaplaceSettings
 from fraud_system.models.scoring import sigmoid
-from fraud_system.models.squash import LIMIT, Squash
-from fraud_system.setting_checks import check_positive
+from fraud_system.models.squash import Squash
 
 Floats = NDArray[np.float64]
-MAX_BLOCK_LABELS = 65_536
-
-
-@dataclass(frozen=True)
-class LaplaceSettings:
-    """How sure the model is at the start, and how long it remembers.
-
-    Args:
-        prevalence: prior guess of the fraud rate: the intercept's prior mean is its log odds.
-        prior_precision: of the weight of a standardised term; its prior is N(0, 1 / precision).
-        intercept_precision: of the intercept.
-        memory_labels: labels after which what was known has faded to 1/e; may be infinite.
-        block_labels: labels that are learned together. The result hardly depends on it, the cost does:
-            about D^2 / 2 + D^3 / (3 block_labels) multiplications a label, D terms.
-        squash_limit: of the standardised features, in standard deviations.
-        kind: always "laplace".
-
-    Raises:
-        ConfigError: one of them cannot be learned with.
-    """
-
-    prevalence: float = 0.005
-    prior_precision: float = 50.0
-    intercept_precision: float = 0.1
-    memory_labels: float = 70_000.0
-    block_labels: int = 250
-    squash_limit: float = LIMIT
-    kind: str = "laplace"
-
-    def __post_init__(self) -> None:
-        if self.kind != "laplace":
-            raise ConfigError(f"these are not settings of {self.kind!r}", field="model.kind")
-        numbers = {name: value for name, value in asdict(self).items() if name != "kind"}
-        check_positive("model", infinite="memory_labels", **numbers)
-        if self.prevalence >= 1.0:
-            raise ConfigError("is a share below 1", field="model.prevalence", fix="e.g. 0.005")
-        if self.memory_labels < 10.0:
-            raise ConfigError("must be at least 10", field="model.memory_labels")
-        if not isinstance(self.block_labels, int) or self.block_labels > MAX_BLOCK_LABELS:
-            raise ConfigError(
-                f"must be a whole number up to {MAX_BLOCK_LABELS}", field="model.block_labels"
-            )
 
 
 class LaplaceRegression(base.MiniBatchClassifier):

@@ -5,38 +5,22 @@ weights that are served, and turned into arrays and back.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from river import compose
 
-from fraud_system.models.baseline import BaselineSettings, baseline
+from fraud_system.models.baseline import baseline
 from fraud_system.models.fast_forward import LearnerState, read_state, write_state
 from fraud_system.models.forward_laplace import laplace_arrays, laplace_weight, restore_laplace
-from fraud_system.models.laplace import LaplaceRegression, LaplaceSettings, laplace
+from fraud_system.models.laplace import LaplaceRegression, laplace
+from fraud_system.models.model_settings import LaplaceSettings, ModelSettings
 from fraud_system.models.pipeline import parts, read_scaler
+from fraud_system.models.weights import Weights
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
-ModelSettings = BaselineSettings | LaplaceSettings
-MODELS: dict[str, type[ModelSettings]] = {"baseline": BaselineSettings, "laplace": LaplaceSettings}
-DEFAULT_MODEL = "laplace"
-
-
-class Weights(NamedTuple):
-    """What answers transactions; d features, k products.
-
-    Args:
-        mean, deviation: (d,) of the scaler.
-        weight: (d + k,).
-        intercept: (1,).
-    """
-
-    mean: Floats
-    deviation: Floats
-    weight: Floats
-    intercept: Floats
 
 
 def new_model(settings: ModelSettings, pairs: tuple[tuple[str, str], ...]) -> compose.Pipeline:

@@ -9,7 +9,7 @@ import math
 
 from river import base
 
-LIMIT = 5.0
+from fraud_system.models.model_settings import SQUASH_LIMIT
 
 
 class Squash(base.Transformer):
@@ -22,7 +22,7 @@ class Squash(base.Transformer):
     {'a': 0.1, 'b': 5.0}
     """
 
-    def __init__(self, limit: float = LIMIT) -> None:
+    def __init__(self, limit: float = SQUASH_LIMIT) -> None:
         self.limit = limit
 
     def transform_one(self, x: dict[str, float]) -> dict[str, float]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_system import replay
 from fraud_system.engine import Engine
 from fraud_system.errors import ConfigError
 from fraud_system.events import Arrivals, Frame, Table
+from fraud_system.merged_frames import joined
 from fraud_system.settings import Settings
 
 BATCH_EVENTS = 8_192
@@ -82,7 +82,7 @@ def fold_once(
             frames.append(Frame(0, 0, 0, kept))
         if progress is not None:
             progress(len(batch))
-    whole = replay.joined(frames)
+    whole = joined(frames)
     return LoggedStream(
         names=settings.features.names,
         rows=rows[:filled],

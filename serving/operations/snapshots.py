@@ -2,6 +2,7 @@
 
 from fraud_system import replay
 from fraud_system.ledger import Ledger
+from fraud_system.recovery import recover_engine, save_engine
 from fraud_system.settings import Settings
 from monitoring.health import HealthSettings
 from monitoring.overseer import SNAPSHOT, Overseer
@@ -23,8 +24,8 @@ def save_snapshots(
         ledger: the same ledger alone; a reader's handle will do, also beside a server.
         monitors: default: the defaults.
     """
-    engine = replay.recover_engine(settings, whole)
-    replay.save_engine(engine, ledger)
+    engine = recover_engine(settings, whole)
+    save_engine(engine, ledger)
     place = engine.last_seq
     del engine  # each of them can be large
     replay.save_learner(replay.recover_learner(settings, whole)[0], ledger)

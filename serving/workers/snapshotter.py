@@ -9,8 +9,8 @@ saves it, and lets it go: between two snapshots it holds no state.
 import time
 from collections.abc import Callable, Iterator
 
-from fraud_system import replay
 from fraud_system.ledger import Ledger, SqliteLedger
+from fraud_system.recovery import recover_engine, save_engine
 from fraud_system.settings import Settings
 from serving.workers.messages import Heartbeat, SnapshotSaved
 from serving.workers.pipe import Outlet
@@ -39,8 +39,8 @@ def rounds(
 
 def save(settings: Settings, ledger: Ledger) -> int:
     """Save a snapshot of the engine at the end of the ledger; returns where that is."""
-    engine = replay.recover_engine(settings, ledger)
-    replay.save_engine(engine, ledger)
+    engine = recover_engine(settings, ledger)
+    save_engine(engine, ledger)
     return engine.last_seq
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from river import checks, compose, linear_model, optim, preprocessing
 
 from fraud_system.errors import ConfigError
-from fraud_system.models.baseline import BaselineSettings, baseline
+from fraud_system.models.baseline import baseline
 from fraud_system.models.fast_forward import fast_forward
 from fraud_system.models.interactions import Interactions
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.models.pipeline import parts
 from fraud_system.models.scoring import sigmoid
 from fraud_system.models.squash import Squash

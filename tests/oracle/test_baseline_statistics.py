@@ -13,8 +13,9 @@ from scipy.special import expit, rel_entr
 from served_weights import served_of
 
 from fraud_system.compiled import compiled
-from fraud_system.models.baseline import BaselineSettings, baseline
+from fraud_system.models.baseline import baseline
 from fraud_system.models.fast_forward import fast_forward
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.models.pipeline import parts
 from fraud_system.models.scoring import logit_of, sigmoid
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import compose, linear_model, optim, preprocessing
 
-from fraud_system.models.baseline import BaselineSettings, baseline
+from fraud_system.models.baseline import baseline
 from fraud_system.models.columns import MAX_MAGNITUDE
 from fraud_system.models.fast_forward import (
     fast_forward,
@@ -20,6 +20,7 @@ from fraud_system.models.fast_forward import (
     write_state,
 )
 from fraud_system.models.interactions import Interactions
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.models.pipeline import parts
 from fraud_system.models.squash import Squash
 

@@ -17,7 +17,8 @@ from fraud_system.errors import ConfigError, DataError
 from fraud_system.models import forward_laplace
 from fraud_system.models.baseline import baseline
 from fraud_system.models.fast_forward import fast_forward, fast_forward_terms
-from fraud_system.models.laplace import LaplaceRegression, LaplaceSettings, laplace
+from fraud_system.models.laplace import LaplaceRegression, laplace
+from fraud_system.models.model_settings import LaplaceSettings
 from fraud_system.models.online import model_arrays, restore_model, weights_of
 from fraud_system.models.pipeline import parts
 

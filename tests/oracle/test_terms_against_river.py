@@ -5,9 +5,10 @@ import pytest
 from river import compose, linear_model, optim, preprocessing
 from scipy.special import expit
 
-from fraud_system.models.baseline import BaselineSettings, baseline
+from fraud_system.models.baseline import baseline
 from fraud_system.models.fast_forward import fast_forward, fast_forward_terms
 from fraud_system.models.interactions import Interactions
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.models.pipeline import parts
 from fraud_system.models.squash import Squash
 

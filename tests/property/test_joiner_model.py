@@ -17,11 +17,11 @@ from streams import (
     tiny_settings,
 )
 
-from fraud_system import replay
 from fraud_system.engine import Engine
 from fraud_system.events import Kind, Resolution
 from fraud_system.frames import MAX_RESOLVED_IN_FRAME
 from fraud_system.labels import Outcome
+from fraud_system.merged_frames import joined
 
 STEPS_S = (0.0, MICROSECOND_S, 1.0, 10.0, ORPHAN_WAIT_S, SILENCE_S, MATURITY_S, HORIZON_S, 400.0)
 LINES = st.lists(
@@ -189,7 +189,7 @@ def test_the_joiner_does_what_the_model_does(drawn, limit, sizes) -> None:
         engine, frames = Engine(tiny_settings()), []
         for piece in pieces:
             frames += fold_all(engine, arrivals_of(piece), most)[0]
-        assert events_of(replay.joined(frames)) == model.events
+        assert events_of(joined(frames)) == model.events
         counts = {name: count for name, count in engine.label_counts().items() if count}
         expired[how] = counts.pop("expired", 0)
         assert counts == expected_counts

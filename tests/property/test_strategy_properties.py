@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from streams import TINY_LABELS, arrivals_of, fold_all, fraud, reversal, tick, tiny_settings
 from streams import transaction as transaction_line
 
-from fraud_system import replay
 from fraud_system.engine import Engine
 from fraud_system.events import Resolution, Table
 from fraud_system.logged import LoggedFeatures
+from fraud_system.merged_frames import joined
 from fraud_system.strategies import Examples, LearningSettings, Strategy, sampled, strategy_of
 
 SIZE = 400
@@ -36,7 +36,7 @@ def tables() -> dict[str, Table]:
     # The very last labels make everything due that came before them.
     lines += [tick(end + 101), transaction_line(end + 300, "last"), tick(end + 1_000)]
     frames, _ = fold_all(Engine(tiny_settings()), arrivals_of(lines))
-    return replay.joined(frames)
+    return joined(frames)
 
 
 @pytest.fixture(scope="module", params=["mature", "fake_negative_weighted", "delay_matched"])

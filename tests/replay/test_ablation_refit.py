@@ -12,7 +12,8 @@ from fraud_system.errors import ConfigError
 from fraud_system.events import Arrivals
 from fraud_system.features.declaration import load_features
 from fraud_system.ledger import MemoryLedger
-from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.merged_frames import joined
+from fraud_system.models.model_settings import LaplaceSettings
 from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.settings import Settings
 from fraud_system.strategies import LearningSettings
@@ -41,7 +42,7 @@ def served(stream: Arrivals, settings: Settings) -> np.ndarray:
     for _ in replay.run(engine, learner, ledger, cut(stream, [700])):
         pass
     assert learner.version > 5, "nothing was learned"
-    return replay.joined(ledger.frames())["decision"]["probability_model"]
+    return joined(ledger.frames())["decision"]["probability_model"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_scoring_changes_nothing(stream: Arrivals) -> None:
     for _ in replay.run(engine, learner, ledger, cut(stream, [700])):
         pass
     before = {name: column.tobytes() for name, column in engine.to_arrays().items()}
-    decisions = replay.joined(ledger.frames())["decision"]
+    decisions = joined(ledger.frames())["decision"]
     last = decisions["weights_version"] == engine.weights_version
     again = engine.score(decisions["features"][last])
     for name in ("log_odds", "probability_model", "probability", "probability_heuristic"):

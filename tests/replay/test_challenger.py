@@ -17,7 +17,8 @@ from fraud_system.events import Action, Arrivals, Frame, Health, Scorer, Table
 from fraud_system.features.declaration import load_features
 from fraud_system.learner import Learner
 from fraud_system.ledger import MemoryLedger
-from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.merged_frames import joined
+from fraud_system.models.model_settings import LaplaceSettings
 from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.settings import Settings
@@ -91,12 +92,12 @@ def state(challenger: Challenger) -> str:
     return digest(MemoryLedger(), challenger.engine, challenger.learner)
 
 
-def joined(answers: Iterable[Table]) -> Table:
-    return replay.joined(Frame(0, 0, 0, {"own": table}) for table in answers)["own"]
+def answered(answers: Iterable[Table]) -> Table:
+    return joined(Frame(0, 0, 0, {"own": table}) for table in answers)["own"]
 
 
 def whole(answers: Iterable[Table]) -> dict[str, bytes]:
-    return {name: column.tobytes() for name, column in joined(answers).items()}
+    return {name: column.tobytes() for name, column in answered(answers).items()}
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +108,12 @@ def from_the_start(ledger: MemoryLedger) -> tuple[dict[str, bytes], str]:
 
 
 def test_the_stream_has_what_can_go_wrong(ledger: MemoryLedger) -> None:
-    tables = replay.joined(ledger.frames())
+    tables = joined(ledger.frames())
     done = tables["decision"]["action"]
     assert {Action.APPROVE, Action.DECLINE} <= set(done.tolist())
     assert set(tables["decision"]["scorer"].tolist()) == {Scorer.MODEL, Scorer.HEURISTIC}
     challenger = Challenger(OTHER, CHAMPION)
-    own = joined(challenger.catch_up(ledger))
+    own = answered(challenger.catch_up(ledger))
     assert challenger.learner.version > 20
     assert (own["action"] != done).mean() > 0.1, "it would have done the same"
     assert own["probability_model"].std() > 0.0
@@ -160,7 +161,7 @@ def test_with_the_champions_settings_it_is_the_champion(stream: Arrivals) -> Non
     engine, learner = replay.recover(settings, ledger)
     challenger = Challenger(settings, settings)
     answers = whole(challenger.catch_up(ledger))
-    decisions = replay.joined(ledger.frames())["decision"]
+    decisions = joined(ledger.frames())["decision"]
     assert {name: decisions[name].tobytes() for name in answers} == answers
     ours, theirs = challenger.engine.to_arrays(), engine.to_arrays()
     assert {n: a.tobytes() for n, a in ours.items()} == {n: a.tobytes() for n, a in theirs.items()}
@@ -174,7 +175,7 @@ def test_its_counters_take_what_the_champion_did(stream: Arrivals) -> None:
     ledger = recorded(stream, [90], champion)
     challenger = Challenger(replace(champion, costs=PolicyCosts()), champion)
     own = whole(challenger.catch_up(ledger))
-    decisions = replay.joined(ledger.frames())["decision"]
+    decisions = joined(ledger.frames())["decision"]
     assert own["action"] != decisions["action"].tobytes()
     # The model sees the same features, and so answers as the champion's does in shadow.
     assert own["probability_model"] == decisions["probability_model"].tobytes()

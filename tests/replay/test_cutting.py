@@ -13,6 +13,7 @@ from fraud_system import replay
 from fraud_system.engine import STATUS, Engine
 from fraud_system.events import Arrivals
 from fraud_system.ledger import Ledger, MemoryLedger, SqliteLedger
+from fraud_system.merged_frames import joined
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
 
@@ -103,7 +104,7 @@ def test_one_at_a_time_answers_as_in_bulk_to_the_last_bit(
         engine = Engine(chosen)
         engine.adopt(trained)
         frames = [engine.fold(piece).frame for piece in stream.rows(0, 600).batches(size)]
-        return replay.joined(frame for frame in frames if frame is not None)["decision"]
+        return joined(frame for frame in frames if frame is not None)["decision"]
 
     bulk = decisions(600)
     for name, column in decisions(1).items():

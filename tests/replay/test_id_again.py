@@ -9,6 +9,7 @@ from streams import HORIZON_S, arrivals_of, cut, digest, fraud, tick, tiny_setti
 from fraud_system import replay
 from fraud_system.keys import key_of
 from fraud_system.ledger import MemoryLedger
+from fraud_system.merged_frames import joined
 
 SETTINGS = tiny_settings(publish_every_labels=2)
 AGAIN_S = HORIZON_S + 2.0
@@ -45,7 +46,7 @@ def test_an_id_that_comes_again_beyond_the_horizon(
         table = ledger.frame_at(found).tables["transaction"]
         assert table["amount"][table["seq"] == found].tolist() == [9.0]
         assert len(ledger.label_seqs(key_of("a"))) == 1, "both reports have one key"
-        frauds = replay.joined(ledger.frames())["resolved"]
+        frauds = joined(ledger.frames())["resolved"]
         assert found in frauds["transaction_seq"][frauds["resolution"] == 1]
 
         assert list(replay.verify(SETTINGS, ledger))[-1] == ledger.last_seq

@@ -13,6 +13,7 @@ from benchmarks.drill.plant import Plant
 from fraud_system import replay
 from fraud_system.events import Frame, Health
 from fraud_system.ledger import MemoryLedger
+from fraud_system.merged_frames import joined
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
 from monitoring.health import HealthSettings, Proposal
@@ -132,7 +133,7 @@ def _as_one(frames: list[Frame]) -> list[Frame]:
     if not frames:
         return []
     last = frames[-1]
-    tables = replay.joined(frames)
+    tables = joined(frames)
     return [Frame(frames[0].first_seq, last.last_seq, last.known_time_us, tables)]
 
 

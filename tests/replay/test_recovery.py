@@ -25,6 +25,7 @@ from fraud_system.errors import ArtefactError, ReplayMismatch
 from fraud_system.events import Arrivals, Frame
 from fraud_system.learner import Learner
 from fraud_system.ledger import Ledger, MemoryLedger, SqliteLedger
+from fraud_system.recovery import STATE_VERSION, recover_engine, restored_engine, save_engine
 from fraud_system.settings import Settings
 
 TESTS = Path(__file__).parent.parent
@@ -176,13 +177,13 @@ def test_each_fold_recovers_alone_and_writes_nothing(whole: Whole, tmp_path: Pat
         for part, frame in enumerate(whole.frames, start=1):
             writer.append([frame])
             before_seq = writer.last_seq
-            engine = replay.recover_engine(whole.settings, reader)
+            engine = recover_engine(whole.settings, reader)
             learner, ready = replay.recover_learner(whole.settings, reader)
             assert reader.last_seq == before_seq == engine.last_seq == learner.read_through_seq
             memory = ledger_of(whole.frames[:part])
             expected = replay.recover(whole.settings, memory)
             if part % 3 == 0:
-                replay.save_engine(engine, reader)
+                save_engine(engine, reader)
             if part % 4 == 0:
                 replay.save_learner(learner, reader)
             if memory.last_seq > before_seq:
@@ -197,18 +198,18 @@ def test_each_fold_recovers_alone_and_writes_nothing(whole: Whole, tmp_path: Pat
 def test_a_fold_begins_at_its_newest_snapshot(whole: Whole) -> None:
     ledger = ledger_of(whole.frames[:20])
     engine, learner = replay.recover(whole.settings, ledger)
-    assert replay.restored_engine(whole.settings, ledger).last_seq == 0
+    assert restored_engine(whole.settings, ledger).last_seq == 0
     fresh, ready = replay.restored_learner(whole.settings, ledger)
     assert (fresh.read_through_seq, ready and ready.version) == (0, 0)
     replay.save_snapshot(engine, learner, ledger)
     again = (
-        replay.restored_engine(whole.settings, ledger),
+        restored_engine(whole.settings, ledger),
         replay.restored_learner(whole.settings, ledger)[0],
     )
     assert digest(MemoryLedger(), *again) == digest(MemoryLedger(), engine, learner)
 
 
-@pytest.mark.parametrize("arrays", [{}, {"state_version": np.array([replay.STATE_VERSION + 1])}])
+@pytest.mark.parametrize("arrays", [{}, {"state_version": np.array([STATE_VERSION + 1])}])
 def test_a_snapshot_of_another_release_is_passed_over(
     whole: Whole, arrays: dict[str, np.ndarray]
 ) -> None:

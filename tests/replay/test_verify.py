@@ -14,7 +14,8 @@ from fraud_system.engine import Engine
 from fraud_system.errors import ReplayMismatch
 from fraud_system.events import Frame, Health, Resolution, Scorer, Table
 from fraud_system.ledger import MemoryLedger
-from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.merged_frames import joined
+from fraud_system.models.model_settings import LaplaceSettings
 from fraud_system.settings import Settings
 from fraud_system.switching import Switch
 
@@ -45,7 +46,7 @@ def recorded(settings: Settings) -> list[Frame]:
             ledger.append([engine.switch(Switch(health, "drill: ünïcödé " + "ü" * 200))])
     frames = list(ledger.frames())
     assert len([f for f in frames if "published" in f.tables]) > 6
-    assert set(replay.joined(frames)) == {
+    assert set(joined(frames)) == {
         *("transaction", "decision", "label", "tick", "resolved"),
         *("dead_letter", "published", "mode"),
     }

@@ -13,7 +13,9 @@ from fraud_system.keys import key_of
 from fraud_system.labels import Outcome
 from fraud_system.learner import Learner
 from fraud_system.ledger import SqliteLedger
-from fraud_system.replay import joined, recover_engine, recover_learner, verify
+from fraud_system.merged_frames import joined
+from fraud_system.recovery import recover_engine
+from fraud_system.replay import recover_learner, verify
 from fraud_system.settings import Settings
 from serving.workers.running import read_settings
 

@@ -12,6 +12,8 @@ from fraud_system import replay
 from fraud_system.errors import ArtefactError, ConfigError, CorruptFrame, LedgerError
 from fraud_system.events import Frame
 from fraud_system.ledger import MemoryLedger, SqliteLedger, encode_frame
+from fraud_system.merged_frames import joined
+from fraud_system.recovery import recover_engine
 from serving.operations import archive as archive_module
 from serving.operations.archive import Archive, in_spans
 from serving.operations.archive_tables import from_arrow, to_arrow
@@ -110,7 +112,7 @@ def test_all_frames_of_a_scorer_come_back_byte_for_byte(
 def test_other_tools_can_read_the_archive(files: LedgerFiles, archive: Archive) -> None:
     with SqliteLedger(files.ledger, read_only=True) as ledger:
         (span,) = archive.append(ledger.frames())
-        table = replay.joined(ledger.frames())
+        table = joined(ledger.frames())
     read = pq.read_table(archive.folder / span.tables["transaction"].name).to_pydict()
     assert read["transaction_id"] == table["transaction"]["transaction_id"].astype(str).tolist()
     assert read["amount"] == table["transaction"]["amount"].tolist()
@@ -166,14 +168,14 @@ def test_what_is_needed_against_a_search_through_everything(
 def test_a_server_that_dropped_what_is_archived(files: LedgerFiles, archive: Archive) -> None:
     with SqliteLedger(files.ledger, read_only=True) as ledger:
         whole, last_seq = recorded(ledger), ledger.last_seq
-        folds = replay.recover_engine(SETTINGS, ledger).to_arrays()
+        folds = recover_engine(SETTINGS, ledger).to_arrays()
     stop = write(archive, files)
     assert 1 < stop < last_seq
     assert drop(archive, files) == stop
     assert drop(archive, files) == stop, "a second time does nothing"
     with SqliteLedger(files.ledger) as ledger:
         assert recorded_from(ledger, stop) == whole[-len(recorded_from(ledger, stop)) :]
-        again = replay.recover_engine(SETTINGS, ledger).to_arrays()
+        again = recover_engine(SETTINGS, ledger).to_arrays()
         assert all(again[name].tobytes() == column.tobytes() for name, column in folds.items())
         replay.recover(SETTINGS, ledger)
         with pytest.raises(LedgerError, match="archived"):

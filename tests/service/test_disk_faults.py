@@ -17,7 +17,7 @@ from running import GUARD_S, Running, running_service
 from warm_parent import WarmParent
 
 from fraud_system.ledger import SqliteLedger
-from fraud_system.replay import joined
+from fraud_system.merged_frames import joined
 
 UNLIMITED = resource.RLIM_INFINITY
 

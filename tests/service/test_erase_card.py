@@ -17,6 +17,8 @@ from fraud_system.events import Frame, Table
 from fraud_system.hashing import mix_with
 from fraud_system.keys import key_of
 from fraud_system.ledger import SqliteLedger, encode_frame, sqlite, sqlite_file
+from fraud_system.merged_frames import joined
+from fraud_system.recovery import recover_engine
 from serving.answers import Answers
 from serving.operations import erase as erase_module
 from serving.operations.archive import Archive
@@ -89,7 +91,7 @@ class Card:
     """A card with reports about its transactions, and all that could betray it."""
 
     def __init__(self, frames: list[Frame]) -> None:
-        tables = replay.joined(frames)
+        tables = joined(frames)
         transactions, labels = tables["transaction"], tables["label"]
         reported = np.isin(transactions["transaction_key"], labels["transaction_key"])
         keys = Counter(transactions["entity_keys"][reported, 0].tolist())
@@ -149,7 +151,7 @@ def test_nothing_is_left_and_everything_else_is_as_it_was(
 
     after = whole_of(files)
     assert verified(files) == before[-1].last_seq, "it replays to the same bytes as it is now"
-    left, right = replay.joined(before), replay.joined(after)
+    left, right = joined(before), joined(after)
     assert left.keys() == right.keys()
     for name in left:
         expected = {"transaction": set(KEPT), "label": {KEPT[0]}}.get(name, set())
@@ -173,7 +175,7 @@ def test_a_server_goes_on_afterwards(trimmed: LedgerFiles, card: Card, tmp_path:
         found = [ledger.latest_snapshot(name) for name in ("engine", "learner", "monitor")]
         assert [each and each[0] for each in found] == [ledger.last_seq] * 3
         engine, _ = replay.recover(SETTINGS, ledger)
-    again = replay.recover_engine(SETTINGS, whole_memory(files))
+    again = recover_engine(SETTINGS, whole_memory(files))
     assert {n: c.tobytes() for n, c in engine.to_arrays().items()} == {
         n: c.tobytes() for n, c in again.to_arrays().items()
     }
@@ -183,7 +185,7 @@ def test_a_repetition_of_an_erased_transaction_is_another_content(
     stopped: LedgerFiles, card: Card, tmp_path: Path
 ) -> None:
     files = copied(stopped, tmp_path)
-    sent = replay.joined(whole_of(files))["transaction"]
+    sent = joined(whole_of(files))["transaction"]
     row = int(np.flatnonzero(sent["entity_keys"][:, 0] == card.key)[0])
     erase(files, archive_of(files), "card", card.name, NEW_KEY)
     with SqliteLedger(files.ledger, read_only=True) as ledger:

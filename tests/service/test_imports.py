@@ -21,11 +21,11 @@ NEVER = {
     "requests",
     "statsmodels",
 }
-ENGINE = {"fastapi", "numba", "pandas", "pyarrow", "river", "scipy", "sklearn", "uvicorn"}
-# The scorer's process holds river, because the settings of the models live beside river estimators. River's
-# preprocessing loads its trees, these its data sets, and these all of pandas, scikit-learn and SQLAlchemy:
-# half of the time and of the memory of an import of `serving.app`. Nothing of this project asks for them.
-BY_RIVER = {"pandas", "sklearn", "sqlalchemy"}
+# River's preprocessing loads its trees, these its data sets, and these all of pandas, scikit-learn and
+# SQLAlchemy: half of the time and of the memory of a start. Only the learner, and a new ledger, need it.
+BY_RIVER = {"river", "pandas", "sklearn", "sqlalchemy"}
+ENGINE = {"fastapi", "numba", "pyarrow", "scipy", "uvicorn"} | BY_RIVER
+BESIDE = {"fastapi", "httpx", "jinja2", "tqdm", "uvicorn"}
 
 
 def loaded_by(module: str) -> set[str]:
@@ -38,8 +38,10 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "without"),
     [
-        ("serving.app", NEVER | {"httpx", "tqdm"}),
-        ("serving.workers.snapshotter", NEVER | {"fastapi", "httpx", "jinja2", "tqdm", "uvicorn"}),
+        ("serving.app", NEVER | BY_RIVER | {"httpx", "tqdm"}),
+        ("serving.workers.snapshotter", NEVER | BY_RIVER | BESIDE),
+        ("serving.workers.monitor", NEVER | BY_RIVER | BESIDE),
+        ("serving.workers.learner", NEVER | BESIDE),
         ("serving.__main__", NEVER | ENGINE),  # keys are managed without an engine
         ("serving.client", NEVER | ENGINE),
     ],
@@ -58,5 +60,5 @@ def test_nothing_here_asks_for_what_river_brings() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]
             asked |= {name.partition(".")[0] for name in names}
-    assert asked & (NEVER | BY_RIVER | {"river"}) == set()
+    assert asked & (NEVER | BY_RIVER) == set()
     assert {"fastapi", "msgspec", "numpy", "pyarrow"} <= asked  # it looked

@@ -19,7 +19,8 @@ from fraud_system.engine import Engine
 from fraud_system.errors import CorruptFrame
 from fraud_system.events import Frame
 from fraud_system.ledger import SqliteLedger, decode_frame, encode_frame
-from fraud_system.replay import recover_engine, verify
+from fraud_system.recovery import recover_engine
+from fraud_system.replay import verify
 
 
 class CountingLedger(SqliteLedger):

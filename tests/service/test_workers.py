@@ -19,6 +19,7 @@ from fraud_system.engine import Engine
 from fraud_system.events import Arrivals
 from fraud_system.learner import Learner
 from fraud_system.ledger import MemoryLedger, SqliteLedger
+from fraud_system.recovery import recover_engine
 from serving.workers import learner as learner_worker
 from serving.workers import snapshotter, standard
 from serving.workers.messages import Heartbeat, Message, SnapshotSaved, WeightsProposed, encode
@@ -121,7 +122,7 @@ def test_a_snapshot_of_the_engine_is_saved_when_enough_has_happened(stream: Arri
     found = ledger.latest_snapshot("engine")
     assert found is not None
     assert found[0] == saved[-1]
-    recovered = replay.recover_engine(SETTINGS, ledger)
+    recovered = recover_engine(SETTINGS, ledger)
     assert digest(MemoryLedger(), recovered) == digest(MemoryLedger(), engine)
     # Another one begins where the last snapshot lies.
     again: list[Message] = []
@@ -195,7 +196,7 @@ def test_killed_beside_a_scorer_they_come_back_and_the_ledger_replays(
             engine = runner.run(play(ledger))
         assert engine.weights_version > 3
         assert list(replay.verify(SETTINGS, ledger))[-1] == ledger.last_seq
-        recovered = replay.recover_engine(SETTINGS, ledger)
+        recovered = recover_engine(SETTINGS, ledger)
         assert digest(MemoryLedger(), recovered) == digest(MemoryLedger(), engine)
         learner, _ = replay.recover_learner(SETTINGS, ledger)
         fresh = Learner(SETTINGS)

@@ -13,8 +13,8 @@ from fraud_system.features.declaration import load_features
 from fraud_system.labels import LabelSettings
 from fraud_system.learner import Learner
 from fraud_system.models.artefact import load_model, save_model
-from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.settings import Settings
 
 FEATURES = """

@@ -10,7 +10,7 @@ from streams import simulated_settings
 from fraud_system.features.declaration import load_features
 from fraud_system.features.kinds import KINDS
 from fraud_system.metrics import average_precision, cluster_bootstrap, log_loss
-from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.models.model_settings import LaplaceSettings
 from pipelines.ablation.figures import Comparison, Scene
 from pipelines.ablation.variants import (
     GROUP_OF_KIND,

@@ -6,10 +6,10 @@ from monitor_frames import quick_settings, recorded, small_stream
 from scipy import stats
 from streams import simulated_settings
 
-from fraud_system import replay
 from fraud_system.delay_law import DelayLaw
 from fraud_system.events import Action, Arrivals, Frame, Resolution
 from fraud_system.labels import LabelSettings
+from fraud_system.merged_frames import joined
 from monitoring.cohorts import Cohorts
 from monitoring.dispersion import DispersionSettings
 from monitoring.stretch import CohortSettings
@@ -26,7 +26,7 @@ def frames():
 
 @pytest.fixture(scope="module")
 def tables(frames):
-    return replay.joined(frames)
+    return joined(frames)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from fraud_system.errors import ArtefactError, DataError
 from fraud_system.events import Action, Arrivals, Health, LabelsObserved, Scorer, Transactions
 from fraud_system.learner import Learner
 from fraud_system.limits import MAX_AMOUNT, MAX_NUMERIC
+from fraud_system.merged_frames import joined
 from fraud_system.publication import Publication
 from fraud_system.switching import MAX_REASON_BYTES, Switch
 
@@ -315,7 +316,7 @@ def test_every_event_has_a_seq_of_its_own_without_gaps() -> None:
     lines = [fraud(0, "x"), transaction(1, "a"), tick(60), transaction(102, "b"), fraud(103, "b")]
     frames += fold_all(engine, arrivals_of(lines))[0]
     frames.append(engine.switch(Switch(Health.HEURISTIC, "drill")))
-    tables = replay.joined(frames)
+    tables = joined(frames)
     seqs = np.concatenate([t["seq"] for name, t in tables.items() if name != "decision"])
     assert sorted(seqs.tolist()) == list(range(1, engine.last_seq + 1))
     assert tables["decision"]["seq"].tolist() == tables["transaction"]["seq"].tolist()

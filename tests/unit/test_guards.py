@@ -18,7 +18,7 @@ from fraud_system.events import DAY_US, LabelSource, Resolution, Table
 from fraud_system.guards import ABSURD, BURST, RUNAWAY, BurstGuard, GuardSettings, usable_rows
 from fraud_system.learner import Learner
 from fraud_system.ledger import MemoryLedger
-from fraud_system.models.baseline import BaselineSettings
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.models.online import weights_of
 from fraud_system.publication import Publication
 from fraud_system.strategies import STRATEGIES, LearningSettings

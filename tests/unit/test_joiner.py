@@ -34,6 +34,7 @@ from fraud_system.frames import MAX_RESOLVED_IN_FRAME
 from fraud_system.keys import key_of
 from fraud_system.labels import LabelSettings, Outcome
 from fraud_system.ledger import MemoryLedger
+from fraud_system.merged_frames import joined
 
 AT_MATURITY_S = float(MATURITY_S)
 AFTER_MATURITY_S = MATURITY_S + MICROSECOND_S
@@ -170,7 +171,7 @@ def test_beyond_the_horizon_nothing_joins_wherever_frames_are_cut(limit: int) ->
     lines = [transaction(0, "a"), transaction(0, "b"), transaction(0, "c"), fraud(500, "b")]
     engine = Engine(tiny_settings())
     frames, _ = fold_all(engine, arrivals_of(lines), limit)
-    tables = replay.joined(frames)
+    tables = joined(frames)
     assert [kind for kind, _, _ in resolutions(tables)] == ["MATURED"] * 3
     assert tables["label"]["outcome"].tolist() == [Outcome.PARKED]
     assert engine.label_counts()["expired"] == 3
@@ -216,7 +217,7 @@ def test_an_id_may_come_again_beyond_the_horizon() -> None:
     engine = Engine(tiny_settings())
     frames, status = fold_all(engine, arrivals_of([*lines, fraud(310, "a")]))
     assert status.tolist() == [0, 1, 0, 0]
-    resolved = replay.joined(frames)["resolved"]
+    resolved = joined(frames)["resolved"]
     assert resolved["ordinal"].tolist() == [0, 1], "the label joins the second one"
 
 
@@ -265,7 +266,7 @@ def test_a_burst_of_fifty_thousand_reports() -> None:
         many_transactions(np.zeros(size, np.int64)), many_frauds(1_000_000, order)
     )
     frames, _ = fold_all(engine, burst)
-    tables = replay.joined(frames)
+    tables = joined(frames)
     assert counts(engine) == {"fraud_joined": size}
     assert tables["resolved"]["ordinal"].tolist() == (order - 1).tolist()
     assert tables["resolved"]["seq"].tolist() == (tables["label"]["seq"] + 1).tolist()
@@ -322,7 +323,7 @@ def test_a_snapshot_gives_the_same_joiner() -> None:
     again = Engine.from_arrays(engine.settings, engine.to_arrays())
     rest = [reversal(110, "t3"), fraud(111, "t9"), transaction(112, "waits"), fraud(113, "early")]
     rest += [transaction(114, "t7"), tick(350), fraud(351, "t15"), transaction(352, "t15")]
-    made = [replay.joined(fold_all(each, arrivals_of(rest))[0]) for each in (engine, again)]
+    made = [joined(fold_all(each, arrivals_of(rest))[0]) for each in (engine, again)]
     assert made[0].keys() == made[1].keys() >= {"resolved", "dead_letter"}
     for name, table in made[0].items():
         for column, array in table.items():

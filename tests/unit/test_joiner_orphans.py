@@ -31,6 +31,7 @@ from fraud_system.engine import Engine
 from fraud_system.events import Arrivals, LabelsObserved, LabelSource
 from fraud_system.labels import MAX_PARKED
 from fraud_system.ledger import MemoryLedger
+from fraud_system.merged_frames import joined
 
 AT_MATURITY_S = float(MATURITY_S)
 AFTER_MATURITY_S = MATURITY_S + MICROSECOND_S
@@ -102,7 +103,7 @@ def test_dead_letters_can_be_sent_again_and_join() -> None:
     again["known_time_us"] = np.full(3, 70_000_000)
     sent = Arrivals.merge(many_transactions([], 1), LabelsObserved(**again))
     list(replay.run(engine, learner, ledger, [sent]))
-    tables = replay.joined(ledger.frames())
+    tables = joined(ledger.frames())
     assert resolutions(tables) == [("FRAUD", "a", 70.0), ("FRAUD", "b", 70.0)]
     assert counts(engine) == {"parked": 4, "dead_letters": 3, "fraud_joined": 2}
 
@@ -113,7 +114,7 @@ def test_a_full_ring_of_orphans_gives_the_oldest_up() -> None:
     numbers = np.arange(1, MAX_PARKED + beyond + 1)
     flood = Arrivals.merge(many_transactions([]), many_frauds(1_000_000, numbers))
     frames, _ = fold_all(engine, flood)
-    tables = replay.joined(frames)
+    tables = joined(frames)
     # The ring holds MAX_PARKED; room is made before each further message.
     assert tables["dead_letter"]["label_seq"].tolist() == tables["label"]["seq"][:beyond].tolist()
     assert engine.memory_bytes() == before_bytes
@@ -122,7 +123,7 @@ def test_a_full_ring_of_orphans_gives_the_oldest_up() -> None:
     came = many_transactions(np.full(4, 2_000_000))
     came = type(came)(**came.table() | {"transaction_key": scattered(numbers)})
     frames, _ = fold_all(engine, Arrivals.merge(came, no_messages()))
-    assert replay.joined(frames)["resolved"]["ordinal"].tolist() == [2, 3]
+    assert joined(frames)["resolved"]["ordinal"].tolist() == [2, 3]
     found = counts(engine)
     waiting = MAX_PARKED + beyond - found["joined_early"] - found["dead_letters"]
     assert waiting <= MAX_PARKED

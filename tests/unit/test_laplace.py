@@ -9,12 +9,8 @@ from laplace_oracle import symmetric
 from fraud_system.errors import ConfigError
 from fraud_system.models.fast_forward import fast_forward, fast_forward_terms
 from fraud_system.models.gaussian import MAX_WEIGHT, factorised
-from fraud_system.models.laplace import (
-    MAX_BLOCK_LABELS,
-    LaplaceRegression,
-    LaplaceSettings,
-    laplace,
-)
+from fraud_system.models.laplace import LaplaceRegression, laplace
+from fraud_system.models.model_settings import MAX_BLOCK_LABELS, LaplaceSettings
 from fraud_system.models.online import model_arrays, new_model, restore_model, weights_of
 from fraud_system.models.pipeline import parts
 

@@ -13,7 +13,7 @@ from model_files import signed as signed_by
 from fraud_system.errors import ArtefactError
 from fraud_system.models.artefact import BUCKETS, load_model, save_model
 from fraud_system.models.fast_forward import fast_forward
-from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.models.model_settings import LaplaceSettings
 from fraud_system.models.online import model_arrays
 from fraud_system.models.pipeline import parts
 

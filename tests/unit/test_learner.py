@@ -25,7 +25,8 @@ from fraud_system.guards import GuardSettings
 from fraud_system.labels import LabelSettings
 from fraud_system.learner import Learner
 from fraud_system.ledger import MemoryLedger
-from fraud_system.models.baseline import BaselineSettings
+from fraud_system.merged_frames import joined
+from fraud_system.models.model_settings import BaselineSettings
 from fraud_system.publication import Publication
 from fraud_system.settings import Settings
 
@@ -52,7 +53,7 @@ def test_it_publishes_after_so_many_resolved_labels_wherever_they_fall() -> None
     learner, frames = run(tiny_settings(publish_every_labels=4), [*lines, tick(200)])
     versions = published(frames)
     assert [each.version for each in versions] == [0, 1, 2]
-    resolved = replay.joined(frames)["resolved"]["seq"]
+    resolved = joined(frames)["resolved"]["seq"]
     assert [each.learned_through_seq for each in versions] == [0, resolved[3], resolved[7]]
     assert learner.labels_until_publication == 2
     assert learner.learned_labels == 10
@@ -205,7 +206,7 @@ def test_publications_converge_to_the_truth_on_a_stationary_stream() -> None:
     slope = last.weight[:3] / last.deviation
     assert slope == pytest.approx(TRUE_WEIGHT, abs=0.25)
     assert last.rates[-1] == pytest.approx(is_fraud.mean(), rel=0.1)
-    resolved = replay.joined(ledger.frames())
+    resolved = joined(ledger.frames())
     late = resolved["decision"]["probability"][size // 2 :]
     assert late.sum() / true[size // 2 :].sum() == pytest.approx(1.0, abs=0.06)
 

@@ -13,9 +13,8 @@ from fraud_system.errors import ArtefactError, ConfigError
 from fraud_system.features.declaration import Entity, Feature, FeatureList, load_features
 from fraud_system.guards import GuardSettings
 from fraud_system.labels import LabelSettings
-from fraud_system.models.baseline import BaselineSettings
 from fraud_system.models.heuristic import Rule
-from fraud_system.models.laplace import LaplaceSettings
+from fraud_system.models.model_settings import BaselineSettings, LaplaceSettings
 from fraud_system.models.recalibration import RecalibrationSettings
 from fraud_system.policy import PolicyCosts
 from fraud_system.settings import Settings

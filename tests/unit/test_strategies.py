@@ -19,15 +19,15 @@ from streams import (
     transaction,
 )
 
-from fraud_system import replay
 from fraud_system.engine import Engine
 from fraud_system.events import Arrivals, Resolution, Table
+from fraud_system.merged_frames import joined
 from fraud_system.strategies import Examples, Mature
 
 
 def resolved_of(arrivals: Arrivals) -> Table:
     frames, _ = fold_all(Engine(tiny_settings()), arrivals)
-    return replay.joined(frames)["resolved"]
+    return joined(frames)["resolved"]
 
 
 LEGITIMATE, FRAUD, BECOMES_FRAUD, TAKEN_BACK = (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, -1.0)
