@@ -87,6 +87,15 @@ class Cohorts:
         # Of the stretch that is not over, in pieces (m, 3): transaction's and report's time, mark.
         self._reports: list[Floats] = []
 
+    @property
+    def judged_from_us(self) -> int | None:
+        """Known time from which reports are judged; None before the first event."""
+        return None if self._first == NOT_BEGUN else self._judged_from * self.cohort_us
+
+    @property
+    def _judged_from(self) -> int:
+        return self._first + -(-self.settings.warm_up_s // self.settings.cohort_s)
+
     def take(self, frame: Frame) -> Iterator[Stretch]:
         """Read the next frame; yields each stretch that is over, when its books are complete.
 
@@ -233,7 +242,7 @@ class Cohorts:
             self._law_number += 1
         cohort = np.arange(max(self._first, number - self.size + 1), number + 1)
         rows, risk, money, *others, reported = self._sums[cohort % self.size].T
-        judged_from = self._first + -(-self.settings.warm_up_s // self.settings.cohort_s)
+        judged_from = self._judged_from
         stretch = Stretch(
             number=number,
             cohort_us=self.cohort_us,

@@ -127,6 +127,10 @@ class HealthSwitch:
         self._proposed = switch.health, now_us
         return [Proposal(self.health, switch)]
 
+    def may_switch(self, finding: Finding) -> bool:
+        """Whether an alarm of it gives way to plan B."""
+        return self._may_switch(f"{finding.monitor}/{finding.subject}")
+
     def waiting_for(self, law: DelayLaw, now_us: int) -> str:
         """What has to happen before the state changes by itself, in words."""
         if self.health == Health.MODEL:
@@ -170,7 +174,7 @@ class HealthSwitch:
 
     def _note(self, finding: Finding) -> None:
         name = f"{finding.monitor}/{finding.subject}"
-        if not self._may_switch(name):
+        if not self.may_switch(finding):
             return
         if finding.level == Level.ALARM:
             if len(self.causes) < MAX_CAUSES or name in self.causes:

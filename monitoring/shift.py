@@ -177,6 +177,15 @@ class Shift:
             np.zeros(0, np.bool_),
         )
 
+    @property
+    def compared_from_us(self) -> int | None:
+        """Known time from which rows are compared, at the earliest: a week after the bins are learned.
+
+        None before the first transaction.
+        """
+        learned_us = self._learn_us[1]
+        return None if learned_us == NOT_BEGUN else learned_us + HOURS_IN_WEEK * HOUR_US
+
     def _learn(
         self,
         transactions: dict[str, NDArray[Any]],

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 class FindingSeen(msgspec.Struct, frozen=True):
-    """Something that is not well now."""
+    """Something that is not well now; an alarm of it may switch to plan B, or only says so."""
 
     monitor: str
     subject: str
@@ -37,6 +37,7 @@ class FindingSeen(msgspec.Struct, frozen=True):
     threshold: float | None
     words: str
     known_time_us: int
+    may_switch: bool = False
 
 
 class EntrySeen(msgspec.Struct, frozen=True):
@@ -184,6 +185,8 @@ class MonitorView(msgspec.Struct, frozen=True):
     findings: all that is not well now, worst first.
     timeline: what happened, newest first.
     warm_up_s: after the first event, how long reports are not judged.
+    reports_from_us: from when reports are judged; None before the first event.
+    traffic_from_us: from when traffic is compared with earlier weeks, at the earliest; None likewise.
     calibration, rates, expected, drift, labels: figures; None from one who does not tell.
     """
 
@@ -201,6 +204,8 @@ class MonitorView(msgspec.Struct, frozen=True):
     expected: ExpectedSeen | None = None
     drift: DriftSeen | None = None
     labels: LabelsSeen | None = None
+    reports_from_us: int | None = None
+    traffic_from_us: int | None = None
 
 
 def view_of(overseer: Overseer) -> MonitorView:
@@ -214,9 +219,11 @@ def view_of(overseer: Overseer) -> MonitorView:
         since_us=switch.since_us,
         waiting_for=overseer.waiting_for(),
         causes=sorted(switch.causes),
-        findings=[_finding(each) for each in monitor.current],
+        findings=[_finding(each, switch.may_switch(each)) for each in monitor.current],
         timeline=[EntrySeen(**each.described()) for each in timeline],
         warm_up_s=monitor.settings.cohorts.warm_up_s,
+        reports_from_us=monitor.cohorts.judged_from_us,
+        traffic_from_us=monitor.shift.compared_from_us,
         calibration=_calibration(overseer),
         rates=_rates(overseer),
         expected=_expected(overseer),
@@ -225,7 +232,7 @@ def view_of(overseer: Overseer) -> MonitorView:
     )
 
 
-def _finding(finding: Finding) -> FindingSeen:
+def _finding(finding: Finding, may_switch: bool) -> FindingSeen:
     return FindingSeen(
         finding.monitor,
         finding.subject,
@@ -234,6 +241,7 @@ def _finding(finding: Finding) -> FindingSeen:
         _number(finding.threshold),
         finding.words,
         finding.known_time_us,
+        may_switch,
     )
 
 

@@ -20,17 +20,18 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 import msgspec
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from fraud_system.limits import MAX_ID_BYTES
-from monitoring.view import MonitorView
 from serving.api_keys import Door
-from serving.dashboard.page import ASSETS, OF_MONITORS, OF_SCORER, Page, asset
+from serving.dashboard.page import ASSETS, Page, asset
+from serving.dashboard.rendered import Rendered, versions
 from serving.dashboard.ring import Ring
 from serving.dashboard.sessions import Sessions, cookie_of, set_cookie
 from serving.dashboard.shown import Asked, Now, now_of
-from serving.dashboard.stream import Pieces, Readers, stream
+from serving.dashboard.stream import Readers, stream
 from serving.endpoints import KEY_NAME, Entrance, Handlers
 from serving.problems import Problem, problem_of
 from serving.reports import DriftReportAsked
@@ -43,7 +44,7 @@ HTML: Final = b"text/html; charset=utf-8"
 MAX_FORM_BYTES: Final = 8 * 1024
 SAMPLE_EVERY_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.25  # whether the service is to end
-MONITORS_EVERY_S: Final = 2.0  # their pieces are rendered at most so often
+COMPRESSION: Final = 6  # a full page in some 3 ms
 # With no-referrer a browser says of its own forms that they come from "null".
 _HEADERS: Final[Headers] = tuple(
     (name, b"same-origin" if name == b"referrer-policy" else value) for name, value in PAGE_HEADERS
@@ -82,7 +83,7 @@ class Dashboard:
         self.page = Page({each.name: each.words for each in features.features})
         self._service, self._work, self._door, self._entrance = service, work, door, entrance
         self._needs_key = service.configuration.api_keys_file is not None
-        self._monitors: tuple[float, MonitorView | None, Pieces] = -MONITORS_EVERY_S, None, {}
+        self._rendered = Rendered(self.page)
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -99,6 +100,9 @@ class Dashboard:
         listed[2].app = self.live
         for name, media in ASSETS.items():
             listed.append(Route(f"/assets/{name}", _Asset(name, media), methods=["GET"]))
+        for each in listed:
+            if each.path != "/events":  # what is sent piece by piece must not wait to be compressed
+                each.app = GZipMiddleware(each.app, compresslevel=COMPRESSION)
         return listed
 
     async def run(self) -> None:
@@ -168,7 +172,7 @@ class Dashboard:
             return self._answer(
                 request, Asked(problem=_sentence(problem), at="report"), problem.status
             )
-        return 303, HTML, b"", ((b"location", b"/#reports"),)
+        return 303, HTML, b"", ((b"location", b"/#reports-title"),)
 
     async def sign_in(self, request: Request) -> Answer:
         """Exchange a key for a session."""
@@ -200,7 +204,9 @@ class Dashboard:
             if scope["method"] == "HEAD":
                 await _send(send, 200, b"text/event-stream", b"", _HEADERS)
                 return
-            reader = self.readers.admit(lambda: self.may_read(request))
+            has = versions(request.query.get("have", ""))
+            reader = self.readers.admit(lambda: self.may_read(request), has)
+            self._rendered.clear()  # what was rendered for others may be older than the page
         except Problem as problem:
             await self.send_error(send, problem)
             return
@@ -216,21 +222,10 @@ class Dashboard:
             gone.cancel()
 
     async def _feed(self) -> None:
-        """Render what may have changed, and give it to all readers; requests come between the pieces."""
-        now, view = self._now(), self._service.view
-        pieces: Pieces = {}
-        for name in OF_SCORER:
-            pieces[name] = self.page.piece(name, now, view)
-            await asyncio.sleep(0)
-        rendered_s, rendered, of_monitors = self._monitors
-        is_due = monotonic() - rendered_s >= MONITORS_EVERY_S
-        if is_due and (view != rendered or not of_monitors):
-            of_monitors = {}
-            for name in OF_MONITORS:
-                of_monitors[name] = self.page.piece(name, now, view)
-                await asyncio.sleep(0)
-            self._monitors = monotonic(), view, of_monitors
-        self.readers.give(pieces | of_monitors, now.page_title, f"{now.title}.")
+        """Render what may have changed, and give it to all readers."""
+        now, view, reports = self._now(), self._service.view, self._service.reports.states().reports
+        pieces = await self._rendered.pieces(now, view, reports)
+        self.readers.give(pieces, now.page_title, f"{now.title}.")
 
     # What all share
 
@@ -256,7 +251,7 @@ class Dashboard:
         request.form = fields(body)
 
     def _now(self) -> Now:
-        return now_of(self._service, self.ring)
+        return now_of(self._service, self.ring, monotonic())
 
     def _answer(self, request: Request, asked: Asked, status: int = 200) -> Answer:
         if not self.may_read(request):

@@ -1,11 +1,10 @@
 """Templates to HTML. The page is made of pieces; each can be rendered alone, to be sent when it changes.
 
-Pieces of the scorer change every second, those of the monitors with their view; what is costly is in the
-latter. Whatever comes from outside is escaped by Jinja.
+Whatever comes from outside is escaped by Jinja.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from monitoring.view import MonitorView
 from serving.dashboard import formats, pictures
+from serving.dashboard.folded import (
+    FIRST_ROWS,
+    MOST_COLUMNS,
+    MOST_NAMES,
+    MOST_ROWS,
+    found,
+    happened,
+)
 from serving.dashboard.log_odds import sum_of
-from serving.dashboard.shown import STEPS, Asked, Now, Words, since_of, why_of
+from serving.dashboard.shown import STEPS, Asked, Now, Words, is_behind, since_of, why_of
+from serving.dashboard.stream import Piece
+from serving.reports import ReportState
 
 HERE = Path(__file__).parent
 ASSETS = {
@@ -23,8 +32,21 @@ ASSETS = {
     "live.js": b"text/javascript; charset=utf-8",
     "icon.svg": b"image/svg+xml",
 }
-OF_SCORER = ("banner", "health", "traffic", "pipeline")
-OF_MONITORS = ("findings", "calibration", "rates", "labels", "drift", "timeline")
+EVERY_S = {
+    "banner": 1.0,
+    "health": 1.0,
+    "findings": 2.0,
+    "last_minute": 1.0,
+    "last_minutes": 5.0,
+    "calibration": 10.0,
+    "rates": 10.0,
+    "pipeline": 2.0,
+    "labels": 10.0,
+    "drift": 10.0,
+    "reports": 2.0,
+    "timeline": 2.0,
+}
+"""The pieces, by the id of their element; each is rendered at most so often while a page is open."""
 FILTERS = (
     "whole",
     "fixed",
@@ -60,6 +82,13 @@ class Page:
             "pictures": pictures,
             "words": Words(dict(words)),
             "version": version(),
+            "found": found,
+            "happened": happened,
+            "first_rows": FIRST_ROWS,
+            "most_rows": MOST_ROWS,
+            "most_names": MOST_NAMES,
+            "most_columns": MOST_COLUMNS,
+            "is_behind": is_behind,
             "since_of": since_of,
             "why_of": why_of,
             "dash": formats.DASH,
@@ -69,23 +98,26 @@ class Page:
 
     def whole(self, now: Now, view: MonitorView | None, asked: Asked) -> bytes:
         """The dashboard, signed in."""
-        return self._render("dashboard.html", now=now, view=view, asked=asked)
+        pieces = {name: self.piece(name, now, view, asked.reports) for name in EVERY_S}
+        return self._render("dashboard.html", now=now, pieces=pieces, asked=asked).encode()
 
     def sign_in(self, asked: Asked) -> bytes:
         """For who has no session."""
-        return self._render("sign_in.html", asked=asked)
+        return self._render("sign_in.html", asked=asked).encode()
 
     def error(self, title: str, problem: str, fix: str) -> bytes:
         """Something that is none of the forms' doing."""
-        return self._render("error.html", title=title, problem=problem, fix=fix)
+        given = {"title": title, "problem": problem, "fix": fix}
+        return self._render("error.html", **given).encode()
 
-    def piece(self, name: str, now: Now, view: MonitorView | None) -> str:
+    def piece(
+        self, name: str, now: Now, view: MonitorView | None, reports: Sequence[ReportState] = ()
+    ) -> Piece:
         """One piece alone."""
-        return self._render(f"{name}.html", now=now, view=view).decode()
+        return Piece.of(self._render(f"{name}.html", now=now, view=view, reports=reports))
 
-    def _render(self, template: str, **given: Any) -> bytes:
-        text = self._environment.get_template(template).render(given)
-        return text.encode()
+    def _render(self, template: str, **given: Any) -> str:
+        return self._environment.get_template(template).render(given)
 
 
 @cache

@@ -26,14 +26,10 @@ def sparkline(
     """
     known = [each for each in values if each is not None]
     top = max([least_top, *known])
-    return _svg(
-        name,
-        "spark",
-        120.0,
-        28.0,
-        [_level(each, top, 120.0, 28.0) for each in bars if each <= top]
-        + _lines(values, top, "a", 120.0, 28.0),
-    )
+    across = "".join(f"M0 {_y(each, top, HEIGHT):.0f}h{WIDTH:g}" for each in bars if each <= top)
+    drawn = [f'<path class="level" d="{across}"/>'] if across else []
+    # There is one in each row of long tables: whole numbers, of half a pixel each, keep the page small.
+    return _svg(name, "spark", WIDTH, HEIGHT, drawn + _lines(values, top, "a", WIDTH, HEIGHT, 0))
 
 
 def top_of(least: float, *series: Sequence[float | None]) -> float:
@@ -66,18 +62,19 @@ def stacks(series: Sequence[Sequence[float]], name: str, top: float) -> Markup:
     """Up to three kinds on top of each other, one bar for each moment; classes a, b and c."""
     columns = list(zip(*series, strict=True))
     step = WIDTH / max(1, len(columns))
-    drawn = []
+    width = f"{max(step - 0.4, 0.4):.1f}"
+    bars: dict[
+        str, list[str]
+    ] = {}  # one path for each kind: hundreds of elements would be long to send
     for place, column in enumerate(columns):
         below = 0.0
         for value, kind in zip(column, "abc", strict=False):
-            high = _y(below + value, top, HEIGHT)
+            low, high = _y(below, top, HEIGHT), _y(below + value, top, HEIGHT)
             if value > 0.0:
-                drawn.append(
-                    f'<rect class="{kind}" x="{place * step:.1f}" y="{high:.1f}"'
-                    f' width="{max(step - 0.4, 0.4):.1f}"'
-                    f' height="{_y(below, top, HEIGHT) - high:.1f}"/>'
-                )
+                bar = f"M{place * step:.1f} {low:.1f}v{high - low:.1f}h{width}v{low - high:.1f}z"
+                bars.setdefault(kind, []).append(bar)
             below += value
+    drawn = [f'<path class="{kind}" d="{"".join(bars[kind])}"/>' for kind in sorted(bars)]
     return _svg(name, "chart", WIDTH, HEIGHT, drawn)
 
 
@@ -98,7 +95,12 @@ def pairs(came: Sequence[float], expected: Sequence[float], name: str, top: floa
 
 
 def _lines(
-    values: Sequence[float | None], top: float, kind: str, width: float, height: float
+    values: Sequence[float | None],
+    top: float,
+    kind: str,
+    width: float,
+    height: float,
+    decimals: int = 1,
 ) -> list[str]:
     """Polylines, one for each run without a gap."""
     step = (width - 2.0 * _PADDING) / max(1, len(values) - 1)
@@ -107,20 +109,16 @@ def _lines(
         if value is None:
             runs.append([])
         else:
-            runs[-1].append(f"{_PADDING + place * step:.1f},{_y(value, top, height):.1f}")
+            x, y = _PADDING + place * step, _y(value, top, height)
+            runs[-1].append(f"{x:.{decimals}f},{y:.{decimals}f}")
     drawn = []
     for run in runs:
         if len(run) == 1:
-            x, y = run[0].split(",")
-            drawn.append(f'<circle class="{kind}" cx="{x}" cy="{y}" r="1.5"/>')
+            cx, cy = run[0].split(",")
+            drawn.append(f'<circle class="{kind}" cx="{cx}" cy="{cy}" r="2"/>')
         elif run:
             drawn.append(f'<polyline class="{kind}" points="{" ".join(run)}"/>')
     return drawn
-
-
-def _level(value: float, top: float, width: float, height: float) -> str:
-    y = f"{_y(value, top, height):.1f}"
-    return f'<line class="level" x1="0" x2="{width:g}" y1="{y}" y2="{y}"/>'
 
 
 def _y(value: float, top: float, height: float) -> float:

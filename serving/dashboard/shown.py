@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HealthName = Literal["starting", "unknown", "model", "heuristic", "probation", "forced"]
 STEP_S, STEPS = 5.0, 120
+BEHIND_EVENTS = 40_000  # two rounds of the monitors
 TITLES = {
     "starting": "Starting",
     "unknown": "Answering",
@@ -37,9 +38,10 @@ class Now:
         now_us: the known time.
         minute, ten_minutes: figures of traffic.
         steps: the same by five seconds, oldest first.
+        at_s: seconds of a clock that never goes back, from which ages are told.
+        weights_since_us: known time at which the weights in force were adopted.
         minutes: the same stretch by minutes, oldest first.
         since_start: of this process.
-        snapshot_behind: events since the engine's newest snapshot; None before the first.
         notice: what an operator has to mend although transactions are answered; mostly empty.
     """
 
@@ -50,7 +52,8 @@ class Now:
     minute: Figures
     ten_minutes: Figures
     steps: list[Figures]
-    snapshot_behind: int | None = None
+    at_s: float = 0.0
+    weights_since_us: int = 0
     notice: str = ""
     minutes: list[Figures] = field(default_factory=list)
     since_start: Figures | None = None
@@ -80,14 +83,29 @@ class Words:
     words: dict[str, str] = field(default_factory=dict)
 
     def of(self, name: str) -> str:
-        """Of a subject such as `amount`, or `count: more`.
+        """Of a subject such as `amount`, `amount: missing` or `count: more`.
 
-        >>> Words({"is_new:card": "first time this card is seen"}).of("is_new:card")
-        'first time this card is seen'
-        >>> Words().of("count: more")
+        >>> words = Words({"is_new:card": "first time this card is seen"})
+        >>> words.of("is_new:card"), words.of("is_new:card: missing")
+        ('first time this card is seen', 'first time this card is seen: missing')
+        >>> words.of("count: more")
         'count, more than expected'
         """
-        return self.words.get(name, subject_in_words(name))
+        column, colon, rest = name.partition(": ")
+        if column in self.words:
+            return f"{self.words[column]}{colon}{rest}"
+        return subject_in_words(name)
+
+    def of_entry(self, subject: str) -> str:
+        """Of what an entry of the timeline, or a cause of plan B, is about.
+
+        >>> words = Words({"hour_cos": "time of day"})
+        >>> words.of_entry("feature_shift: hour_cos"), words.of_entry("score_shift/action")
+        ('feature shift: time of day', 'score shift: action')
+        """
+        monitor, _, rest = subject.replace("/", ": ", 1).partition(": ")
+        said = monitor.replace("_", " ")
+        return f"{said}: {self.of(rest)}" if rest else said
 
 
 @dataclass(frozen=True)
@@ -116,23 +134,22 @@ class Asked:
     reports: tuple[ReportState, ...] = ()
 
 
-def now_of(service: "Service", ring: Ring) -> Now:
-    """The state of the scorer."""
+def now_of(service: "Service", ring: Ring, at_s: float) -> Now:
+    """The state of the scorer; `at_s`: see `Now`."""
     minute, ten_minutes = ring.over(60.0), ring.over(600.0)
     steps = ring.steps(STEP_S, STEPS)
     minutes = ring.steps(60.0, 10, end_at_s=STEP_S)
     if not service.started:
         trouble = "It is starting: the ledger is read and code is loaded. Transactions are refused."
         now_us = service.clock.now_us()
-        return Now("starting", None, trouble, now_us, minute, ten_minutes, steps, minutes=minutes)
+        return Now(
+            "starting", None, trouble, now_us, minute, ten_minutes, steps, at_s, minutes=minutes
+        )
     trouble = ""
     if not service.ready:
         trouble = "The ledger cannot be written. Transactions are refused until it can."
     state = model_state(service)
     health = service.task.engine.health.name.lower()
-    snapshot_seq = next(
-        (s.snapshot_seq for n, s in service.workers().items() if n == "snapshotter"), None
-    )
     return Now(
         health,  # type: ignore[arg-type]
         state,
@@ -141,11 +158,17 @@ def now_of(service: "Service", ring: Ring) -> Now:
         minute,
         ten_minutes,
         steps,
-        None if snapshot_seq is None else max(0, state.last_seq - snapshot_seq),
+        at_s,
+        service.task.in_force.adopted_us,
         f"{KEYS_BROKEN[0].upper()}{KEYS_BROKEN[1:]}." if state.api_keys_broken else "",
         minutes,
         ring.since_start(),
     )
+
+
+def is_behind(now: Now, view: MonitorView) -> bool:
+    """Whether the monitors are still reading what has happened: what they say is of the past."""
+    return now.state is not None and now.state.last_seq - view.read_through_seq > BEHIND_EVENTS
 
 
 def since_of(now: Now, view: MonitorView | None) -> int | None:

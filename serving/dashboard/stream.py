@@ -1,16 +1,19 @@
 """The page kept alive: server-sent events, to a bounded number of readers who each may lag a little.
 
 Once a second the scorer is sampled and the pieces of the page are rendered, once for all readers and only
-while there is one; who already has a piece is not sent it again. A reader whose queue is full does not read,
-and is dropped: its browser connects anew, and the first event then brings everything.
+while there is one; who already has a piece is not sent it again, and a page says what it has when it
+connects. A reader whose queue is full does not read, and is dropped: its browser connects anew.
 
-Events: `pieces` ({id of the element: its HTML}), `title` ({page, said}), `leave` (the session is over), and
-comments as heartbeats. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+Events: `pieces` ({id of the element: [version, HTML]}), `title` ({page, said}), `leave` (the session is
+over), and `beat` where nothing else was to be said: from its silence the page knows that nobody is there, so
+it comes from where the pieces come from. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 
@@ -18,31 +21,59 @@ from serving.problems import Problem
 
 MOST_READERS: Final = 16
 QUEUE: Final = 4  # events that a reader may be behind
-HEARTBEAT_S: Final = 10.0
-_RETRY_MS: Final = 3000
-BEAT: Final = b": still here\n\n"
+BEAT_EVERY: Final = 4  # rounds, of a second each, with nothing new
+BEAT: Final = b"event: beat\ndata: {}\n\n"
+_AGE = re.compile(r' data-age="[^"]*">[^<]*<')
 
-Pieces = dict[str, str]
+
+class Piece(NamedTuple):
+    """A piece of the page; two of one version show the same."""
+
+    version: str
+    html: str
+
+    @classmethod
+    def of(cls, html: str) -> Self:
+        """With its version; an age alone, which the browser counts on, makes no other.
+
+        >>> one, two = (Piece.of(f'<b data-since="7" data-age="{s}">{s} s ago</b>') for s in (3, 4))
+        >>> one.version == two.version, one.version == Piece.of("<b></b>").version
+        (True, False)
+        """
+        return cls(f"{zlib.crc32(_AGE.sub('<', html).encode()):08x}", html)
+
+
+Pieces = dict[str, Piece]
 
 
 class Reader:
-    """One open page."""
+    """One open page.
 
-    def __init__(self, may_read: Callable[[], bool]) -> None:
+    Args:
+        may_read: whether it still may.
+        has: versions of the pieces that it has.
+    """
+
+    def __init__(self, may_read: Callable[[], bool], has: Mapping[str, str]) -> None:
         self.may_read = may_read
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE)
         self.dropped = False
-        self._sent: Pieces = {}
+        self._has = dict(has)
         self._title = ("", "")
+        self._quiet_rounds = 0
 
     def give(self, pieces: Pieces, page: str, said: str) -> None:
-        """What is new to this reader."""
-        new = {name: text for name, text in pieces.items() if self._sent.get(name) != text}
+        """What is new to this reader, or now and then that nothing is."""
+        new = {n: piece for n, piece in pieces.items() if self._has.get(n) != piece.version}
         events = event("pieces", new) if new else b""
         if self._title != (page, said):
             events += event("title", {"page": page, "said": said})
+        self._has |= {name: piece.version for name, piece in new.items()}
+        self._title = page, said
+        self._quiet_rounds = 0 if events else self._quiet_rounds + 1
+        if self._quiet_rounds >= BEAT_EVERY:
+            events, self._quiet_rounds = BEAT, 0
         if events:
-            self._sent, self._title = pieces, (page, said)
             self.put(events)
 
     def put(self, events: bytes | None) -> None:
@@ -68,8 +99,8 @@ class Readers:
     def __len__(self) -> int:
         return len(self._readers)
 
-    def admit(self, may_read: Callable[[], bool]) -> Reader:
-        """One more.
+    def admit(self, may_read: Callable[[], bool], has: Mapping[str, str]) -> Reader:
+        """One more; see `Reader`.
 
         Raises:
             Problem: 503, there are enough, or the service ends.
@@ -77,7 +108,7 @@ class Readers:
         if self.ended or len(self._readers) >= self._most:
             why = "the service ends" if self.ended else "as many pages as may be are live"
             raise Problem(503, why, fix="load the page by hand", retry_after_s=30)
-        reader = Reader(may_read)
+        reader = Reader(may_read, has)
         self._readers.add(reader)
         return reader
 
@@ -116,17 +147,13 @@ async def stream(reader: Reader, send: Callable[[Any], Any], gone: "asyncio.Futu
         send: of the ASGI request, whose answer has begun.
         gone: done when the client is.
     """
-    await _body(send, f"retry: {_RETRY_MS}\n\n".encode())
+    await _body(send, BEAT)
     while not gone.done() and not reader.dropped:
         following = asyncio.ensure_future(reader.queue.get())
-        await asyncio.wait(
-            {following, gone}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({following, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not following.done():
             following.cancel()
-            if not gone.done():
-                await _body(send, BEAT)
-            continue
+            return
         events = following.result()
         if events is None:
             return

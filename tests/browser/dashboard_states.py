@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from fraud_system.events import DAY_US
 from monitoring.view import (
     DaySeen,
@@ -22,6 +24,7 @@ from monitoring.view import (
 from serving.dashboard.page import Page
 from serving.dashboard.ring import Ring
 from serving.dashboard.shown import Asked, Now
+from serving.reports import ReportState
 from serving.state import KEYS_BROKEN
 from serving.telemetry import Telemetry
 from serving.wire import Contribution, Decision, Explanation, KnownLabel, ModelState, WorkerState
@@ -92,7 +95,8 @@ def now(health: str = "model", **changed: object) -> Now:
         samples.over(60.0),
         samples.over(600.0),
         samples.steps(5.0, 120),
-        4_711,
+        at_s=600.0,
+        weights_since_us=NOW_US - 340_000_000,
         minutes=samples.steps(60.0, 10, end_at_s=5.0),
         since_start=samples.since_start(),
     )
@@ -194,12 +198,65 @@ def after_alarm() -> list[RatioSeen]:
     ]  # fmt: skip
 
 
+REPORTS = tuple(
+    ReportState(
+        str(number), "done", page=f"/reports/{number}/drift.html", figures=f"/reports/{number}/drift.json"
+    )
+    for number in range(8, 0, -1)
+)  # fmt: skip
 FINDINGS = [
     FindingSeen(
         "calibration", "count: more", "alarm", 6.9e7, 1e7, "41 reports, 13.7 predicted", NOW_US
     ),
     FindingSeen("feature_shift", "amount", "warning", 0.21, 0.1, f"moved {HOSTILE}", NOW_US),
 ]
+
+
+def full_view() -> MonitorView:
+    """As long as it gets: an incident in which all features shift, and a timeline that is full."""
+    names = [f"feature_of_the_terminal:{place}:30d" for place in range(69)]
+    words = "population stability index 0.97 beyond the 0.13 that chance explains, " * 3
+    moments = [NOW_US - place * HOUR_US for place in range(40)]
+    entries = [EntrySeen(NOW_US, 9, "switch", "heuristic", words, False)]
+    for place, moment in enumerate(moments):
+        monitor = ("feature_shift", "performance", "calibration")[place % 3]
+        number = (5, 1, 2)[place % 3]
+        for name in names[:number]:
+            entries.append(EntrySeen(moment, 1, "alarm", f"{monitor}: {name}", words, False))
+    shifts = [
+        FindingSeen("feature_shift", name, level, 0.3 + place, 0.25, words, NOW_US)  # type: ignore[arg-type]
+        for level, some in (("alarm", names[:40]), ("warning", names[40:]))
+        for place, name in enumerate(some)
+    ]
+    others = [
+        FindingSeen(f"monitor_{place}", "what it watches", "alarm", 3.0, 1.0, words, NOW_US)
+        for place in range(20)
+    ]
+    cause = FindingSeen("score_shift", "model probability", "alarm", 2.7, 0.25, words, NOW_US, True)
+    subjects = [
+        SubjectSeen(
+            name, "alarm", 0.97, 1.4, 0.1, 0.2,
+            [abs(math.sin(hour + place)) for hour in range(28)],
+        )
+        for place, name in enumerate([*names, "model probability", "served probability", "action"])
+    ]  # fmt: skip
+    days = [DaySeen(NOW_US - back * DAY_US, 130.0, 132.4) for back in range(62)]
+    made = view("heuristic", timeline=entries[:100], findings=[*shifts, *others, cause])
+    return structs.replace(
+        made,
+        causes=["score_shift/model probability"],
+        calibration=[structs.replace(each, by_day=days) for each in made.calibration],
+        drift=structs.replace(made.drift, subjects=subjects),  # type: ignore[type-var]
+        labels=structs.replace(made.labels, by_day=days),  # type: ignore[type-var]
+    )
+
+
+def full_now() -> Now:
+    """Every step of the pictures has traffic of all kinds."""
+    busy = [
+        replace(each, approve=900 + each.approve, review=30, decline=20) for each in now().steps
+    ]
+    return now("heuristic", steps=busy)
 
 
 def explanation() -> Explanation:
@@ -238,11 +295,9 @@ def pages() -> dict[str, Callable[[], bytes]]:
     """Each state's HTML, by name."""
     page = Page({"amount": "amount", "hour_cos": "time of day (cosine)"})
     nothing = Ring()
-    empty = now(
-        minute=nothing.over(60.0), ten_minutes=nothing.over(600.0), steps=[], snapshot_behind=None
-    )
+    empty = now(minute=nothing.over(60.0), ten_minutes=nothing.over(600.0), steps=[])
     young = MonitorView(
-        0, NOW_US, "model", 0, "an alarm of a monitor that may switch", [], [], [], 2_592_000,
+        514_711, NOW_US, "model", 0, "an alarm of a monitor that may switch", [], [], [], 2_592_000,
         [], RatesSeen(0, 0.0, 0.0, Interval(), Interval(), None, None, None, None),
         ExpectedSeen(86_400, 0.0, 0.0, None, Interval(), None, None),
         DriftSeen([], 0, 0, 0.1, 0.25, subjects()),
@@ -260,6 +315,7 @@ def pages() -> dict[str, Callable[[], bytes]]:
         "after-alarm": lambda: page.whole(
             now("heuristic"), view("heuristic", calibration=after_alarm()), admin
         ),
+        "full": lambda: page.whole(full_now(), full_view(), replace(admin, reports=REPORTS)),
         "probation": lambda: page.whole(
             now("probation"),
             view("probation", waiting_for="the model to prove itself: 12 of 20 reports"),

@@ -3,8 +3,10 @@
 States that a running service is in for seconds only are rendered by hand through the same templates.
 """
 
+import gzip
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -20,10 +22,13 @@ from dashboard_states import HOSTILE, pages
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 from running import ROOT, Running, running_service
 
+from serving.dashboard.endpoints import COMPRESSION
 from serving.dashboard.page import ASSETS, asset
 from serving.key_file import add_key
 
 MOST_BYTES = 150 * 1024
+MOST_BYTES_GZIP = 30 * 1024
+LAST_HEARD = re.compile(r"last heard at \d\d:\d\d:\d\d UTC")
 GUARD_MS = 120_000  # a wait ends when what it waits for happens
 expect.set_options(timeout=GUARD_MS)
 HAND_MADE = "http://dashboard.test"
@@ -78,7 +83,9 @@ def hand_made(chromium: Browser) -> Iterator[Opened]:
         path = route.request.url.removeprefix(HAND_MADE).partition("?")[0]
         name = path.removeprefix("/assets/")
         if name in ASSETS:
-            route.fulfill(body=asset(name), content_type=ASSETS[name].decode())
+            # Nobody sends events here: what the script makes of that is another test's.
+            body = b"" if name == "live.js" else asset(name)
+            route.fulfill(body=body, content_type=ASSETS[name].decode())
         elif path[1:] in states:
             route.fulfill(body=states[path[1:]](), content_type="text/html; charset=utf-8")
         else:
@@ -125,6 +132,10 @@ def test_every_state_is_accessible_fits_and_runs_nothing_foreign(
         ("looked-up", "Raises the probability"),
         ("looked-up", "Sum: the model's probability"),
         ("warnings", HOSTILE),
+        ("full", "keeps plan B answering"),
+        ("full", "feature shift: 40 features at once"),
+        ("starting", "The monitors are reading the ledger"),
+        ("young", "Nothing has been judged yet: no transaction has come."),
         ("looked-up", "amount against the card's mean"),
         ("not-found", "No such transaction."),
         ("not-switched", "The API key lacks the scope admin."),
@@ -135,7 +146,7 @@ def test_every_state_is_accessible_fits_and_runs_nothing_foreign(
 def test_each_state_says_what_it_is(hand_made: Opened, state: str, said: str) -> None:
     hand_made.page.goto(f"{HAND_MADE}/{state}")
     assert said in hand_made.page.locator("body").inner_text()
-    is_plan_b = state in ("heuristic", "after-alarm", "probation", "forced", "starting")
+    is_plan_b = state in ("heuristic", "full", "after-alarm", "probation", "forced", "starting")
     assert hand_made.page.locator(".banner").count() == is_plan_b
 
 
@@ -169,6 +180,87 @@ def test_no_number_is_cut_on_a_narrow_screen(hand_made: Opened) -> None:
         )
         assert cut == ["Traffic as a table"]
         expect(page.locator("#traffic .swipe")).to_be_visible()
+
+
+def test_what_may_switch_comes_first_and_many_features_are_one_line(hand_made: Opened) -> None:
+    page = hand_made.page
+    page.goto(f"{HAND_MADE}/full")
+    listed = page.locator("#findings .findings > li")
+    assert "score shift: model probability" in listed.nth(0).inner_text()
+    levels = listed.locator("> .level .word").all_inner_texts()
+    assert levels == sorted(levels), "alarms, then warnings"
+    assert listed.count() == 1 + 20 + 1 + 1, "the cause, others, and two folds of features"
+    fold = listed.nth(21)
+    assert (
+        "feature_of_the_terminal:39:30d 39; feature_of_the_terminal:38:30d 38;" in fold.inner_text()
+    )
+    assert "feature_of_the_terminal:5:30d" not in fold.inner_text()
+    fold.locator("summary").click()
+    assert "feature_of_the_terminal:5:30d" in fold.inner_text()
+    assert page.locator("#timeline .timeline").first.locator("> li").count() == 4
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("state", list(pages()))
+def test_the_first_load_is_small_in_every_state(state: str, compressed: bool) -> None:
+    sent = [pages()[state](), *(asset(name) for name in ASSETS)]
+    if compressed:
+        sent = [gzip.compress(each, COMPRESSION) for each in sent]
+    assert sum(map(len, sent)) < (MOST_BYTES_GZIP if compressed else MOST_BYTES)
+
+
+@pytest.mark.parametrize("state", ["model", "full", "starting"])
+def test_without_word_from_the_scorer_nothing_is_said_to_be_well(
+    chromium: Browser, state: str
+) -> None:
+    html = pages()[state]()
+
+    def answer(route: Route) -> None:
+        path = route.request.url.removeprefix(HAND_MADE).partition("?")[0]
+        name = path.removeprefix("/assets/")
+        if name in ASSETS:
+            route.fulfill(body=asset(name), content_type=ASSETS[name].decode())
+        elif path == "/":
+            route.fulfill(body=html, content_type="text/html; charset=utf-8")
+        else:
+            route.abort()
+
+    with chromium.new_context() as context:
+        context.route("**/*", answer)
+        found = opened(context)
+        page = found.page
+        page.goto(HAND_MADE)
+        is_lost(page)
+        for look, (width, scheme, options) in LOOKS.items():
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            assert violations(page, options) == [], look
+            assert page.evaluate("document.documentElement.scrollWidth") == width, look
+        assert found.troubles == []
+
+
+def is_lost(page: Page) -> None:
+    """The page says that it is old: to who looks, who listens, and who sees its tab alone."""
+    expect(page.locator("#lost")).to_contain_text(LAST_HEARD)
+    assert page.locator("#lost").is_visible()
+    assert not page.locator("#banner").is_visible()
+    assert LAST_HEARD.search(page.locator("#announced").inner_text())
+    expect(page).to_have_title("No word \N{MIDDLE DOT} Fraud scorer")
+    expect(page.locator("#live")).to_contain_text("not live")
+    assert page.locator("#health .who").inner_text().startswith("Not known now. Last heard: ")
+    assert "well" not in page.locator("#health").inner_text()
+    for section in page.locator(".told").all():
+        assert section.evaluate("each => getComputedStyle(each).borderTopStyle") == "dashed"
+
+
+def is_live(page: Page) -> None:
+    """Nothing of that is left."""
+    expect(page.locator("#live")).to_have_text("live")
+    assert not page.locator("#lost").is_visible()
+    expect(page).to_have_title("Fraud scorer")
+    expect(page.locator("#health .who")).to_have_text("The model answers")
+    expect(page.locator("#health tbody .level.ok")).to_have_count(3)
+    assert page.locator("[data-stale]").count() == 0
 
 
 def test_every_picture_has_a_name_and_its_numbers_beside_it(hand_made: Opened) -> None:
@@ -418,6 +510,62 @@ def test_signing_out_ends_it_also_for_the_pages_that_are_open(
     watching.close()
 
 
+def test_nothing_is_sent_while_nothing_changes(signed_in: Opened, scorer: Scorer) -> None:
+    """Of an idle scorer whose page is whole already: beats, and the title once."""
+    page = signed_in.page
+    page.goto(scorer.running.url)
+    has = page.locator("[data-v]").evaluate_all(
+        "all => all.map(e => `${e.id}.${e.dataset.v}`).join()"
+    )
+    cookies = {each["name"]: each["value"] for each in page.context.cookies()}  # type: ignore[typeddict-item]
+    sent = b""
+    with (
+        httpx.Client(base_url=scorer.running.url, cookies=cookies, trust_env=False) as client,
+        client.stream("GET", "/events", params={"have": has}, timeout=GUARD_MS) as answer,
+    ):
+        assert "content-encoding" not in answer.headers
+        for some in answer.iter_bytes():
+            sent += some
+            if sent.count(b"event: beat") > 3:
+                break
+    # Three beats are twelve seconds; what was sent each second came to 21,000 bytes a second.
+    assert len(sent) < 6_000, sent.decode()
+
+
+def test_pages_are_compressed_for_who_takes_it(signed_in: Opened, scorer: Scorer) -> None:
+    cookies = {each["name"]: each["value"] for each in signed_in.page.context.cookies()}  # type: ignore[typeddict-item]
+    with httpx.Client(base_url=scorer.running.url, cookies=cookies, trust_env=False) as client:
+        for path in ("/", "/assets/style.css", "/assets/live.js"):
+            plain = client.get(path, headers={"accept-encoding": "identity"})
+            packed = client.get(path, headers={"accept-encoding": "gzip"})
+            assert "content-encoding" not in plain.headers
+            assert packed.headers["content-encoding"] == "gzip"
+            assert int(packed.headers["content-length"]) < len(plain.content) / 2
+            assert "accept-encoding" in packed.headers["vary"].lower()
+    answer = scorer.running.client.get("/v1/model", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in answer.headers, "answers of the API are not"
+
+
+def test_a_scorer_that_falls_silent_is_not_shown_as_well_until_it_is_back(
+    signed_in: Opened, scorer: Scorer
+) -> None:
+    """It is stopped, not ended: the connection stays, and says nothing."""
+    page = signed_in.page
+    page.goto(scorer.running.url)
+    is_live(page)
+    page.evaluate("window.notLoadedAnew = true")
+    scorer.running.process.send_signal(signal.SIGSTOP)
+    try:
+        is_lost(page)
+        expect(page.locator("#health tbody [data-fresh]").first).to_contain_text("s ago")
+        assert violations(page) == []
+    finally:
+        scorer.running.process.send_signal(signal.SIGCONT)
+    is_live(page)
+    expect(page.locator("#announced")).to_contain_text("The page is live again.")
+    assert page.evaluate("window.notLoadedAnew")
+
+
 def test_open_streams_do_not_keep_the_service_from_ending(
     scorer: Scorer, chromium: Browser, tmp_path: Path
 ) -> None:
@@ -429,5 +577,5 @@ def test_open_streams_do_not_keep_the_service_from_ending(
         page.keyboard.press("Enter")
         expect(page.locator("#live")).to_have_text("live")
         assert scorer.running.stop() == 0
-        expect(page.locator("#live")).to_contain_text("not live")
+        is_lost(page)
         assert "Cancel" not in scorer.running.log

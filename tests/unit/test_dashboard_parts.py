@@ -1,15 +1,22 @@
 """The parts of the dashboard that have bounds: streams, sessions, the ring."""
 
 import asyncio
+import re
+from collections import Counter
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from monitoring.view import MonitorView
 from serving.dashboard.formats import moment
+from serving.dashboard.page import EVERY_S, Page
 from serving.dashboard.pictures import sparkline
+from serving.dashboard.rendered import OF_VIEW, Rendered
 from serving.dashboard.ring import SAMPLES, Ring
 from serving.dashboard.sessions import LASTS_S, MOST, Sessions, set_cookie
-from serving.dashboard.stream import BEAT, MOST_READERS, QUEUE, Readers, stream
+from serving.dashboard.shown import Now
+from serving.dashboard.stream import BEAT, BEAT_EVERY, MOST_READERS, QUEUE, Piece, Readers, stream
 from serving.problems import Problem
 from serving.telemetry import Telemetry
 
@@ -18,22 +25,26 @@ def always() -> bool:
     return True
 
 
+def pieces_of(**texts: str) -> dict[str, Piece]:
+    return {name: Piece.of(text) for name, text in texts.items()}
+
+
 def test_more_readers_than_may_be_are_refused_until_one_leaves() -> None:
     readers = Readers(most=2)
-    first, _ = readers.admit(always), readers.admit(always)
+    first, _ = readers.admit(always, {}), readers.admit(always, {})
     with pytest.raises(Problem, match="live") as refused:
-        readers.admit(always)
+        readers.admit(always, {})
     assert refused.value.status == 503
     readers.leave(first)
-    readers.admit(always)
+    readers.admit(always, {})
     assert MOST_READERS > 2
 
 
 def test_who_does_not_read_is_dropped_and_others_are_not() -> None:
     readers = Readers()
-    lazy, busy = readers.admit(always), readers.admit(always)
+    lazy, busy = readers.admit(always, {}), readers.admit(always, {})
     for number in range(QUEUE + 1):
-        readers.give({"health": str(number)}, "page", "said")
+        readers.give(pieces_of(health=str(number)), "page", "said")
         busy.queue.get_nowait()
     assert lazy.dropped
     assert lazy.queue.qsize() == QUEUE
@@ -42,45 +53,113 @@ def test_who_does_not_read_is_dropped_and_others_are_not() -> None:
 
 def test_only_what_is_new_is_sent() -> None:
     readers = Readers()
-    reader = readers.admit(always)
-    readers.give({"a": "1", "b": "2"}, "page", "said")
-    assert b'"a":"1","b":"2"' in (reader.queue.get_nowait() or b"")
-    readers.give({"a": "1", "b": "3"}, "page", "said")
+    reader = readers.admit(always, {})
+    readers.give(pieces_of(a="1", b="2"), "page", "said")
     sent = reader.queue.get_nowait() or b""
-    assert b'{"b":"3"}' in sent
+    assert (
+        f'"a":["{Piece.of("1").version}","1"],"b":["{Piece.of("2").version}","2"]' in sent.decode()
+    )
+    readers.give(pieces_of(a="1", b="3"), "page", "said")
+    sent = reader.queue.get_nowait() or b""
+    assert b'"b":[' in sent
+    assert b'"a":[' not in sent
     assert b"title" not in sent
-    readers.give({"a": "1", "b": "3"}, "page", "said")
+    readers.give(pieces_of(a="1", b="3"), "page", "said")
     assert reader.queue.empty()
 
 
-def test_a_stream_beats_says_goodbye_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.dashboard.stream.HEARTBEAT_S", 0.001)
+def test_what_a_page_has_when_it_connects_is_not_sent_again() -> None:
+    readers = Readers()
+    reader = readers.admit(always, {"a": Piece.of("1").version, "b": "00000000"})
+    readers.give(pieces_of(a="1", b="2"), "page", "said")
+    sent = reader.queue.get_nowait() or b""
+    assert b'"b":[' in sent
+    assert b'"a":[' not in sent
+
+
+def test_where_nothing_is_new_there_is_a_beat_now_and_then() -> None:
+    readers = Readers()
+    reader = readers.admit(always, {})
+    readers.give(pieces_of(a="1"), "page", "said")
+    reader.queue.get_nowait()
+    for _ in range(2):
+        for _ in range(BEAT_EVERY - 1):
+            readers.give(pieces_of(a="1"), "page", "said")
+            assert reader.queue.empty()
+        readers.give(pieces_of(a="1"), "page", "said")
+        assert reader.queue.get_nowait() == BEAT
+
+
+def test_a_stream_begins_with_a_beat_says_goodbye_and_ends() -> None:
     sent: list[bytes] = []
     allowed = [True]
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message["body"])
-        if sent.count(BEAT) == 2 and allowed[0]:
-            allowed[0] = False
-            readers.give({"a": "1"}, "page", "said")
+        allowed[0] = len(sent) < 2
+        readers.give(pieces_of(a=str(len(sent))), "page", "said")
 
     async def run() -> None:
         await stream(reader, send, asyncio.get_running_loop().create_future())
 
     readers = Readers()
-    reader = readers.admit(lambda: allowed[0])
+    reader = readers.admit(lambda: allowed[0], {})
     asyncio.run(run())
-    assert sent[0].startswith(b"retry: ")
+    assert sent[0] == BEAT
+    assert b"event: pieces" in sent[1]
     assert sent[-1] == b"event: leave\ndata: {}\n\n"
+
+
+def test_a_stream_ends_when_its_reader_is_gone() -> None:
+    async def send(message: dict[str, Any]) -> None:
+        gone.set_result(None)
+
+    async def run() -> None:
+        nonlocal gone
+        gone = asyncio.get_running_loop().create_future()
+        await stream(Readers().admit(always, {}), send, gone)
+
+    gone: asyncio.Future[None]
+    asyncio.run(run())
+
+
+def test_a_piece_is_rendered_when_it_is_due_and_of_the_monitors_only_when_they_see_something_new() -> (
+    None
+):
+    now_s, asked = [0.0], Counter[str]()
+
+    class Counting(Page):
+        def piece(self, name: str, *given: Any) -> Piece:
+            asked[name] += 1
+            return super().piece(name, *given)
+
+    figures = Ring().over(60.0)
+    now = Now("starting", None, "It is starting.", 0, figures, figures, [])
+    view = MonitorView(0, 1, "model", 0, "an alarm", [], [], [])
+    rendered = Rendered(Counting({}), lambda: now_s[0])
+
+    def look(seen: MonitorView = view) -> Counter[str]:
+        asked.clear()
+        assert set(asyncio.run(rendered.pieces(now, seen, ()))) == set(EVERY_S)
+        return Counter(asked)
+
+    assert look() == dict.fromkeys(EVERY_S, 1)
+    assert look() == {}
+    now_s[0] = 10.0
+    assert look() == dict.fromkeys(set(EVERY_S) - set(OF_VIEW), 1)
+    assert look(replace(view)) == {}, "the same is not new"
+    assert set(look(replace(view, read_through_seq=1))) == set(OF_VIEW)
+    rendered.clear()
+    assert look() == dict.fromkeys(EVERY_S, 1)
 
 
 def test_the_end_of_the_service_ends_streams_and_admits_nobody() -> None:
     readers = Readers()
-    reader = readers.admit(always)
+    reader = readers.admit(always, {})
     readers.end()
     assert reader.dropped
     with pytest.raises(Problem, match="the service ends"):
-        readers.admit(always)
+        readers.admit(always, {})
 
 
 def test_sessions_end_by_time_by_their_key_and_by_number() -> None:
@@ -139,7 +218,7 @@ def test_pictures_escape_names_and_break_at_gaps() -> None:
     assert "&#34;&lt;b&gt;" in drawn
     assert drawn.count("<polyline") == 1
     assert drawn.count("<circle") == 1
-    assert drawn.count("<line") == 1
+    assert re.findall(r'<path class="level" d="([^"]*)"', drawn) == ["M0 28h240"]
     assert "style" not in drawn
 
 
