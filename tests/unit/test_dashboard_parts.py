@@ -218,7 +218,7 @@ def test_pictures_escape_names_and_break_at_gaps() -> None:
     assert "&#34;&lt;b&gt;" in drawn
     assert drawn.count("<polyline") == 1
     assert drawn.count("<circle") == 1
-    assert re.findall(r'<path class="level" d="([^"]*)"', drawn) == ["M0 28h240"]
+    assert re.findall(r'<path class="level" d="([^"]*)"', drawn) == ["M0 29h240"]
     assert "style" not in drawn
 
 
