@@ -37,7 +37,7 @@ EVERY_S = {
     "health": 1.0,
     "findings": 2.0,
     "last_minute": 1.0,
-    "last_minutes": 5.0,
+    "last_minutes": 10.0,
     "calibration": 10.0,
     "rates": 10.0,
     "pipeline": 2.0,
