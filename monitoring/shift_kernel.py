@@ -80,9 +80,7 @@ def _close_hour(
             null.clock[SURGE] = hour
         compare(at, rows)
         skipped = limits.first_served if is_switched(hours, hour, width) else subjects
-        for test in range(2 * subjects):
-            if test % subjects < skipped:
-                judge(edges, null, limits, at, deviation, test, rows, out)
+        judge(edges, null, limits, at, deviation, skipped, rows, out)
     switched = is_switched(hours, hour, 1)
     for each in range(subjects):
         is_well = null.level[each] == OK and null.level[subjects + each] == OK

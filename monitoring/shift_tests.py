@@ -141,47 +141,62 @@ def _deviance(now: float, past: float, all_now: float, all_past: float) -> float
 
 @borrowing
 def judge(
-    edges: Any, null: Any, limits: Any, at: Any, deviation: Any, test: int, rows: float, out: Any
+    edges: Any,
+    null: Any,
+    limits: Any,
+    at: Any,
+    deviation: Any,
+    skipped: int,
+    all_rows: float,
+    out: Any,
 ) -> None:
-    """One test: its level, what is said of a change, what is learned where there is none."""
+    """Of each test: its level, what is said of a change, what is learned where there is none.
+
+    Subjects from `skipped` on are left out. One call for all tests: to hand so many arrays over took more
+    than all arithmetic.
+    """
     subjects = len(at.past_rows)
-    subject, past = test % subjects, at.past_rows[test % subjects]
-    if test < subjects:
-        rows -= at.now[MISSING, subject]
-        past -= at.past[MISSING, subject]
-    if at.past_rows[subject] == 0.0 and null.level[test] > OK:
-        # It has not been well in any week that is remembered: so this is what is normal now.
-        _say(null, test, OK, out)
-        return
-    if 2.0 * rows < limits.least_rows or 2.0 * past < limits.least_rows:
-        return
-    # Nothing is made out to be more exact than independent rows: what hardly ever differs, and then by much
-    # (a rare value), has a small mean and still a long tail.
-    statistic, mean = at.statistic[test], max(null.mean[test], 1.0)
-    variance = null.variance[test] + mean - null.mean[test]
-    log_p = _log_tail(statistic, mean, variance)
-    log_e = log_e_value(log_p)
-    threshold = log_threshold(
-        limits.alpha, limits.period_hours * float(len(null.level)), null.clock[REJECTIONS]
-    )
-    # The index is asked for only where something may have shifted: logarithms are dear.
-    is_settled = null.seen[test] >= limits.settled_hours
     in_surge = null.clock[HOUR] - null.clock[SURGE] < limits.surge_hours
-    if is_settled and (null.level[test] > OK or log_e >= threshold):
-        by_chance = mean * at.freedom[test] * (1.0 / rows + 1.0 / past)
-        psi = stability_index(at, test, rows, past) - by_chance
-        few = test < subjects and moved_share(at, test, rows, past) < limits.least_moved
-        level = _level(limits, null.level[test], 0.0 if few else psi, log_e >= threshold)
-        level = min(level, max(WARNING, null.level[test])) if in_surge else level
-        if level != null.level[test]:
-            null.clock[REJECTIONS] += null.level[test] == OK
-            said = out.found[_say(null, test, level, out)]
-            said[3], said[4], said[6], said[7] = psi, by_chance, log_e, threshold
-            said[8], said[9] = rows, past
-            if test < subjects:
-                said[5] = wasserstein(edges, at, subject, rows, past) / deviation[subject]
-    is_usual = log_p > LEARNED_ABOVE and not in_surge
-    _wait(null, test, statistic if is_usual else math.nan, limits.memory_hours)
+    for test in range(2 * subjects):
+        subject = test % subjects
+        if subject >= skipped:
+            continue
+        rows, past = all_rows, at.past_rows[subject]
+        if test < subjects:
+            rows -= at.now[MISSING, subject]
+            past -= at.past[MISSING, subject]
+        if at.past_rows[subject] == 0.0 and null.level[test] > OK:
+            # It has not been well in any week that is remembered: so this is what is normal now.
+            _say(null, test, OK, out)
+            continue
+        if 2.0 * rows < limits.least_rows or 2.0 * past < limits.least_rows:
+            continue
+        # Nothing is made out to be more exact than independent rows: what hardly ever differs, and then by
+        # much (a rare value), has a small mean and still a long tail.
+        statistic, mean = at.statistic[test], max(null.mean[test], 1.0)
+        variance = null.variance[test] + mean - null.mean[test]
+        log_p = _log_tail(statistic, mean, variance)
+        log_e = log_e_value(log_p)
+        threshold = log_threshold(
+            limits.alpha, limits.period_hours * float(len(null.level)), null.clock[REJECTIONS]
+        )
+        # The index is asked for only where something may have shifted: logarithms are dear.
+        is_settled = null.seen[test] >= limits.settled_hours
+        if is_settled and (null.level[test] > OK or log_e >= threshold):
+            by_chance = mean * at.freedom[test] * (1.0 / rows + 1.0 / past)
+            psi = stability_index(at, test, rows, past) - by_chance
+            few = test < subjects and moved_share(at, test, rows, past) < limits.least_moved
+            level = _level(limits, null.level[test], 0.0 if few else psi, log_e >= threshold)
+            level = min(level, max(WARNING, null.level[test])) if in_surge else level
+            if level != null.level[test]:
+                null.clock[REJECTIONS] += null.level[test] == OK
+                said = out.found[_say(null, test, level, out)]
+                said[3], said[4], said[6], said[7] = psi, by_chance, log_e, threshold
+                said[8], said[9] = rows, past
+                if test < subjects:
+                    said[5] = wasserstein(edges, at, subject, rows, past) / deviation[subject]
+        is_usual = log_p > LEARNED_ABOVE and not in_surge
+        _wait(null, test, statistic if is_usual else math.nan, limits.memory_hours)
 
 
 @borrowing
