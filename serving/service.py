@@ -12,16 +12,10 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fraud_system.engine import Engine
-from fraud_system.errors import ArtefactError, ConfigError, FraudSystemError, ReplayMismatch
-from fraud_system.events import DAY_US, Arrivals, Frame, Health
-from fraud_system.frames import empty_tables
+from fraud_system.errors import ConfigError, FraudSystemError
+from fraud_system.events import DAY_US, Frame
 from fraud_system.ledger import Ledger, SqliteLedger
-from fraud_system.recovery import recover_engine
 from fraud_system.settings import Settings
-from fraud_system.switching import Switch
 from monitoring.settings_file import Sections, read_sections
 from monitoring.switching_patterns import check_features, patterns_of
 from monitoring.view import MonitorView
@@ -33,13 +27,14 @@ from serving.columns import TransactionColumns
 from serving.configuration import Configuration
 from serving.engine_task import EngineTask
 from serving.problems import Problem
+from serving.proposals import adopt, record_latency, switch
+from serving.ready_engine import ready_engine
 from serving.records import Records
 from serving.reports import Reports
 from serving.state import troubles
 from serving.system import System, prepare
 from serving.telemetry import Telemetry
 from serving.waiting import Bounds, Waiting
-from serving.warm_up import load_code
 from serving.workers.messages import (
     Message,
     ModeProposed,
@@ -188,7 +183,7 @@ class Service:
         now_us = WallClock().now_us()
         if self.configuration.clock == "traffic":
             now_us -= DEMO_BEGINS_BEFORE_US
-        engine = await asyncio.to_thread(_ready_engine, settings, ledger, now_us)
+        engine = await asyncio.to_thread(ready_engine, settings, ledger, now_us)
         for path, why in ledger.passed_over:
             LOGGER.warning(PASSED_OVER, path, why)
         reader = self._reader = SqliteLedger(self.system.ledger_file, read_only=True)
@@ -263,9 +258,9 @@ class Service:
             self._fail(error)
 
     async def _hear(self, worker: str, message: Message) -> None:
-        """Weights that the learner proposes; where they are recorded is their adoption."""
+        """What a worker says: proposals go to the engine, the rest is kept or told on."""
         if isinstance(message, ModeProposed):
-            await self._propose_switch(message)
+            await switch(message, self.task, self.telemetry)
         elif isinstance(message, MonitorSees):
             self.view = message.view
             if self.alerts is not None:
@@ -273,67 +268,25 @@ class Service:
         elif isinstance(message, SnapshotPassedOver):
             LOGGER.warning(PASSED_OVER, message.path, message.why)
         elif isinstance(message, WeightsProposed):
-            publication = message.publication
-            if publication.version <= self.task.engine.weights_version:
-                return  # a learner that has just started offers what it has
-            try:
-                await self.task.waiting.change(lambda engine: engine.adopt(publication))
-            except FraudSystemError as error:
-                # A champion came first, or the ledger cannot be written: the next ones will do.
-                self.telemetry.failed(error)
-                LOGGER.warning("weights version %s not adopted: %s", publication.version, error)
-
-    async def _propose_switch(self, message: ModeProposed) -> None:
-        """A switch that the monitor proposes; it is void if the state has changed meanwhile."""
-        switch = Switch(
-            Health[message.to_health.upper()], message.reason, evidence=message.evidence
-        )
-
-        def change(engine: Engine) -> Frame:
-            if engine.health != Health[message.from_health.upper()]:
-                raise ArtefactError(
-                    f"the state is {engine.health.name.lower()} by now", field="from_health"
-                )
-            return engine.switch(switch)
-
-        if self.task.engine.health != Health[message.from_health.upper()]:
-            return  # said again before the monitor had read of the switch
-        try:
-            await self.task.waiting.change(change)
-        except FraudSystemError as error:
-            self.telemetry.failed(error)
-            LOGGER.warning("switch to %s not made: %s", message.to_health, error)
-        else:
-            LOGGER.warning("switched to %s: %s", message.to_health, message.reason)
+            await adopt(message.publication, self.task, self.telemetry)
 
     async def _watch(self, task: EngineTask) -> None:
         """Let time pass without traffic, and nobody wait for ever; record how fast answers were."""
-        measured_s = perf_counter()
+        measured_s, measuring = perf_counter(), None
         while True:
             await asyncio.sleep(min(1.0, self.configuration.answer_timeout_s / 4))
             task.give_up_slow(self.configuration.answer_timeout_s)
             idle_s = perf_counter() - task.last_commit_s
             if idle_s > TICK_EVERY_S and task.broken is None and not self.clock.moved_by_traffic:
                 task.waiting.tick()
-            if (
-                perf_counter() - measured_s > self.configuration.latency_every_s
-                and task.broken is None
-            ):
+            is_due = perf_counter() - measured_s > self.configuration.latency_every_s
+            if is_due and task.broken is None and (measuring is None or measuring.done()):
                 measured_s = perf_counter()
-                await self._record_latency()
+                # Not waited for: while the disk hangs, somebody has to give up who waits.
+                measuring = asyncio.create_task(record_latency(task, self.telemetry))
             self.door.look()
             if self.alerts is not None:
                 self.alerts.look(troubles(self))
-
-    async def _record_latency(self) -> None:
-        """For the monitors, which know of time only what the ledger says."""
-        summary = self.telemetry.summary()
-        if summary is None:
-            return
-        try:
-            await self.task.waiting.change(lambda engine: engine.measured(summary))
-        except FraudSystemError as error:
-            self.telemetry.failed(error)  # the next one will do
 
 
 def _monitors_of(configuration: Configuration, settings: Settings) -> Sections:
@@ -342,27 +295,3 @@ def _monitors_of(configuration: Configuration, settings: Settings) -> Sections:
     check_features(patterns, settings.features.names, "FRAUD_SWITCHING")
     path = configuration.monitors_file
     return {} if path is None else read_sections(path, "FRAUD_MONITORS_FILE")
-
-
-def _ready_engine(settings: Settings, ledger: Ledger, now_us: int) -> Engine:
-    """The engine at the end of the ledger, with weights in force and all code loaded; begun at `now_us`."""
-    load_code(settings)
-    try:
-        engine = recover_engine(settings, ledger)
-    except (ArtefactError, ReplayMismatch) as error:
-        if isinstance(error, ArtefactError) or isinstance(error.__cause__, ArtefactError):
-            raise ConfigError(
-                f"the ledger was begun with other settings than those beside it: {error.problem}",
-                field="settings",
-                fix="put back the file that it was begun with; each backup has a copy",
-            ) from error
-        raise
-    if engine.weights_version < 0:
-        start_us = np.array([max(now_us, engine.known_time_us)])
-        tick = engine.fold(Arrivals.merge(*empty_tables(settings.features), start_us)).frame
-        # Here, as it brings river, which only a new ledger needs: half of the time of a start.
-        from fraud_system.learner import Learner
-
-        adopted = engine.adopt(Learner(settings).first_publication())
-        ledger.append([frame for frame in (tick, adopted) if frame is not None])
-    return engine
