@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +70,9 @@ class ReportState(msgspec.Struct, frozen=True):
         problem: why it failed; else empty.
         page: where its page is, once it is done.
         figures: where its figures are, once it is done.
+        made: when it was done, by the clock of the machine.
+        reference: the window that was compared with, in words, once it is done.
+        current: the window that was asked about, likewise.
     """
 
     id: str
@@ -76,6 +80,20 @@ class ReportState(msgspec.Struct, frozen=True):
     problem: str = ""
     page: str | None = None
     figures: str | None = None
+    made: datetime | None = None
+    reference: str | None = None
+    current: str | None = None
+
+
+class _Window(msgspec.Struct):
+    name: str
+    words: str
+
+
+class _Figures(msgspec.Struct):
+    """What is read of a report's figures."""
+
+    windows: list[_Window]
 
 
 class ReportStates(msgspec.Struct, frozen=True):
@@ -116,6 +134,9 @@ class Reports:
         self._ledger_file, self._timeout_s, self._command = ledger_file, timeout_s, command
         self._folder = Path(f"{ledger_file}-reports")
         self._failed: dict[int, str] = {}
+        self._done: dict[
+            int, ReportState
+        ] = {}  # as read from the disk; what is kept does not change
         self._making: tuple[int, asyncio.Task[None]] | None = None
 
     def start(self, asked: DriftReportAsked) -> ReportState:
@@ -147,10 +168,10 @@ class Reports:
         if number in self._failed:
             return ReportState(report_id, "failed", self._failed[number])
         if number in self._kept():
-            place = f"/reports/{number}"
-            return ReportState(
-                report_id, "done", page=f"{place}/{PAGE}", figures=f"{place}/{FIGURES}"
-            )
+            if number not in self._done:
+                self._done = {n: s for n, s in self._done.items() if n in self._kept()}
+                self._done[number] = self._read(number)
+            return self._done[number]
         raise Problem(404, "there is no such report", field="id", fix=f"the newest {KEPT} are kept")
 
     def states(self) -> ReportStates:
@@ -217,6 +238,24 @@ class Reports:
         finally:
             await _end(process)
         return "" if process.returncode == 0 else _last_line(said, process.returncode)
+
+    def _read(self, number: int) -> ReportState:
+        """A finished one; what its figures do not tell is left out."""
+        place, file = f"/reports/{number}", self._folder / str(number) / FIGURES
+        made, words = None, {}
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            made = datetime.fromtimestamp(int(file.stat().st_mtime), UTC)
+            figures = msgspec.json.decode(file.read_bytes(), type=_Figures)
+            words = {each.name: each.words for each in figures.windows}
+        return ReportState(
+            str(number),
+            "done",
+            page=f"{place}/{PAGE}",
+            figures=f"{place}/{FIGURES}",
+            made=made,
+            reference=words.get("reference"),
+            current=words.get("current"),
+        )
 
     def _kept(self) -> list[int]:
         """The finished ones, oldest first."""

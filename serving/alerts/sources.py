@@ -23,6 +23,11 @@ HOLD_S = {
 file that is copied into its place is not whole for a moment."""
 
 
+Kind = Literal["switch", "alarm", "alarm_ended"]
+JOINED = "feature_shift: "
+"""Findings that come by the dozen when traffic changes, and never switch unless they are told to."""
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One alert, as it is posted.
 
@@ -30,7 +35,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         id: the same each time that it is sent.
         scorer: which scorer: an id of its ledger.
         kind: what happened.
-        subject: the state that was switched to, the monitor and what it watches, or the trouble.
+        subject: the state that was switched to, the monitor and what it watches, or the trouble; of many
+            features that shift at once the monitor and their number.
+        subjects: all that it is about; mostly that subject alone.
         words: why, for a person.
         by_hand: somebody asked for it.
         time: when, RFC 3339; of monitors and switches by the ledger's clock.
@@ -41,6 +48,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     scorer: str
     kind: Literal["switch", "alarm", "alarm_ended", "trouble", "trouble_ended"]
     subject: str
+    subjects: list[str]
     words: str
     by_hand: bool
     time: str
@@ -73,23 +81,30 @@ class OfMonitors:
     def read(self, view: MonitorView) -> list[Alert]:
         """What is new, oldest first."""
         alarms = set(self.mark.alarms)
-        alerts = []
+        told: dict[tuple[Kind, int, int, str], list[EntrySeen]] = {}
         for entry in reversed(view.timeline):
             if entry.seq > self.mark.through_seq:
                 kind = _kind(entry, alarms)
                 if kind is not None:
-                    alerts.append(self._alert(kind, entry))
+                    together = JOINED if entry.subject.startswith(JOINED) else entry.subject
+                    at = kind, entry.seq, entry.known_time_us, together
+                    told.setdefault(at, []).append(entry)
         through = max(self.mark.through_seq, view.read_through_seq)
         self.mark = Mark(through, frozenset(alarms))
-        return alerts
+        return [self._alert(kind, entries) for (kind, *_), entries in told.items()]
 
-    def _alert(self, kind: Literal["switch", "alarm", "alarm_ended"], entry: EntrySeen) -> Alert:
+    def _alert(self, kind: Kind, entries: list[EntrySeen]) -> Alert:
+        """Of one entry, or of the features that shifted at one look."""
+        entry, subjects = entries[0], [each.subject for each in entries]
+        is_one = len(entries) == 1
+        subject = entry.subject if is_one else f"{JOINED}{len(entries)} features"
         return Alert(
-            id=_id(self._scorer, kind, entry.subject, entry.seq, entry.known_time_us),
+            id=_id(self._scorer, kind, ", ".join(sorted(subjects)), entry.seq, entry.known_time_us),
             scorer=self._scorer,
             kind=kind,
-            subject=entry.subject,
-            words=entry.words,
+            subject=subject,
+            subjects=subjects,
+            words=entry.words if is_one else f"at once; the first: {entry.words}",
             by_hand=entry.by_hand,
             time=_time(entry.known_time_us),
             seq=entry.seq,
@@ -145,6 +160,7 @@ class OfScorer:
             scorer=self._scorer,
             kind=kind,
             subject=name,
+            subjects=[name],
             words=words,
             by_hand=False,
             time=_time(now_us),
@@ -152,7 +168,7 @@ class OfScorer:
         )
 
 
-def _kind(entry: EntrySeen, alarms: set[str]) -> Literal["switch", "alarm", "alarm_ended"] | None:
+def _kind(entry: EntrySeen, alarms: set[str]) -> Kind | None:
     """What an entry of the timeline is, with the alarms that are on; None where it is no alert."""
     if entry.kind == "switch":
         return "switch"

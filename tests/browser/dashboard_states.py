@@ -200,7 +200,9 @@ def after_alarm() -> list[RatioSeen]:
 
 REPORTS = tuple(
     ReportState(
-        str(number), "done", page=f"/reports/{number}/drift.html", figures=f"/reports/{number}/drift.json"
+        str(number), "done", page=f"/reports/{number}/drift.html", figures=f"/reports/{number}/drift.json",
+        made=datetime.fromtimestamp(NOW_US / 1e6, UTC), reference="2026-02-04 00:00 to 2026-03-04 00:00",
+        current="2026-03-04 00:00 to 2026-03-11 00:00",
     )
     for number in range(8, 0, -1)
 )  # fmt: skip

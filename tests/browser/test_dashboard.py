@@ -134,6 +134,10 @@ def test_every_state_is_accessible_fits_and_runs_nothing_foreign(
         ("warnings", HOSTILE),
         ("full", "keeps plan B answering"),
         ("full", "feature shift: 40 features at once"),
+        (
+            "full",
+            "2026-03-04 00:00 to 2026-03-11 00:00, against 2026-02-04 00:00 to 2026-03-04 00:00",
+        ),
         ("starting", "The monitors are reading the ledger"),
         ("young", "Nothing has been judged yet: no transaction has come."),
         ("looked-up", "amount against the card's mean"),

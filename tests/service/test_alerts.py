@@ -75,6 +75,30 @@ def test_alarms_their_end_and_switches_are_told_once() -> None:
     ]
 
 
+def test_features_that_shift_at_one_look_are_one_alert() -> None:
+    seen = SeenSoFar(
+        9,
+        *(entry(4, "alarm", f"feature_shift: {name}") for name in "abc"),
+        entry(4, "alarm", "score_shift: model probability"),
+        entry(4, "switch", "heuristic"),
+        entry(6, "alarm", "feature_shift: d"),
+        *(entry(7, "ok", f"feature_shift: {name}") for name in "ab"),
+        entry(9, "ok", "feature_shift: c"),
+    )
+    alerts = OfMonitors("s", Mark(0, frozenset())).read(seen)  # type: ignore[arg-type]
+    assert [(each.kind, each.subject) for each in alerts] == [
+        ("alarm", "feature_shift: 3 features"),
+        ("alarm", "score_shift: model probability"),
+        ("switch", "heuristic"),
+        ("alarm", "feature_shift: d"),
+        ("alarm_ended", "feature_shift: 2 features"),
+        ("alarm_ended", "feature_shift: c"),
+    ]
+    assert alerts[0].subjects == ["feature_shift: a", "feature_shift: b", "feature_shift: c"]
+    assert alerts[1].subjects == ["score_shift: model probability"]
+    assert len({each.id for each in alerts}) == len(alerts)
+
+
 def test_ids_are_the_same_after_a_restart_and_different_otherwise() -> None:
     seen = SeenSoFar(5, entry(4, "alarm", "a: b"), entry(5, "alarm", "a: c"))
     ids = [[e.id for e in OfMonitors("s", Mark(0, frozenset())).read(seen)] for _ in range(2)]  # type: ignore[arg-type]
@@ -183,6 +207,7 @@ def alert(number: int = 1) -> Alert:
         scorer="s",
         kind="alarm",
         subject="a: b",
+        subjects=["a: b"],
         words="because",
         by_hand=False,
         time="2026-01-01T00:00:00Z",

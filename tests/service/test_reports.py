@@ -168,6 +168,9 @@ def test_the_real_service_makes_a_real_report(service: Running) -> None:
     )
     assert done["status"] == "done", done
     figures = service.client.get(done["figures"]).json()
+    words = {each["name"]: each["words"] for each in figures["windows"]}
+    assert (done["reference"], done["current"]) == (words["reference"], words["current"])
+    assert datetime.fromisoformat(done["made"]).tzinfo is not None
     assert {"log_amount", "amount"} <= {c["name"] for c in figures["columns"] if c["is_drifted"]}
     page = service.client.get(done["page"])
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -175,7 +178,9 @@ def test_the_real_service_makes_a_real_report(service: Running) -> None:
         "sandbox allow-scripts; default-src 'none'"
     )
     assert service.client.get(f"/reports/{begun}/other.html").status_code == 404
-    assert f'href="{done["page"]}"' in service.client.get("/").text
+    shown = service.client.get("/").text
+    assert f'href="{done["page"]}"' in shown
+    assert f"{done['current']}, against {done['reference']}" in shown
 
 
 def test_the_scorer_does_not_import_what_costs_seconds() -> None:
