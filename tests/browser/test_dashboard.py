@@ -499,21 +499,6 @@ def test_forms_of_other_sites_and_strangers_are_refused(scorer: Scorer) -> None:
         assert "unsafe" not in policy
 
 
-def test_signing_out_ends_it_also_for_the_pages_that_are_open(
-    signed_in: Opened, scorer: Scorer
-) -> None:
-    page = signed_in.page
-    page.goto(scorer.running.url)
-    watching = page.context.new_page()
-    watching.goto(scorer.running.url)
-    expect(watching.locator("#live")).to_have_text("live")
-    page.get_by_role("button", name="Sign out").click()
-    for each in (page, watching):
-        expect(each.get_by_role("heading", name="Sign in")).to_be_visible()
-    assert page.context.cookies() == []
-    watching.close()
-
-
 def test_nothing_is_sent_while_nothing_changes(signed_in: Opened, scorer: Scorer) -> None:
     """Of an idle scorer whose page is whole already: beats. But the last ten minutes go on passing."""
     page = signed_in.page
@@ -569,6 +554,21 @@ def test_a_scorer_that_falls_silent_is_not_shown_as_well_until_it_is_back(
     is_live(page)
     expect(page.locator("#announced")).to_contain_text("The page is live again.")
     assert page.evaluate("window.notLoadedAnew")
+
+
+def test_signing_out_ends_it_also_for_the_pages_that_are_open(
+    signed_in: Opened, scorer: Scorer
+) -> None:
+    page = signed_in.page
+    page.goto(scorer.running.url)
+    watching = page.context.new_page()
+    watching.goto(scorer.running.url)
+    expect(watching.locator("#live")).to_have_text("live")
+    page.get_by_role("button", name="Sign out").click()
+    for each in (page, watching):
+        expect(each.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.context.cookies() == []
+    watching.close()
 
 
 def test_open_streams_do_not_keep_the_service_from_ending(

@@ -158,7 +158,7 @@ function tick() {
     each.textContent = `${duration((now - bases.get(each).at) / 1000)} ago`;
   }
   for (const each of document.querySelectorAll("[data-fresh]")) {
-    const text = now - heard > SILENT_MS ? `${duration((now - heard) / 1000)} ago` : "just now";
+    const text = lost ? `${duration((now - heard) / 1000)} ago` : "just now";
     if (each.textContent !== text) each.textContent = text;
   }
 }
