@@ -114,7 +114,7 @@ class Dashboard:
                 sampled_s = now_s
                 self.ring.take(self._service.telemetry, now_s)
                 if len(self.readers):
-                    await self._feed()
+                    await self._feed_or_end()
             await asyncio.sleep(LOOK_EVERY_S)
         self.readers.end()
 
@@ -220,6 +220,14 @@ class Dashboard:
         finally:
             self.readers.leave(reader)
             gone.cancel()
+
+    async def _feed_or_end(self) -> None:
+        """Where nothing can be rendered the streams end: open pages say that they are not live, and ask again."""
+        try:
+            await self._feed()
+        except Exception as error:
+            self._service.failed_at("events", error)
+            self.readers.send_away()
 
     async def _feed(self) -> None:
         """Render what may have changed, and give it to all readers."""

@@ -134,6 +134,10 @@ class Readers:
     def end(self) -> None:
         """Let all streams end, so that the service can."""
         self.ended = True
+        self.send_away()
+
+    def send_away(self) -> None:
+        """Let all streams end; pages ask again by themselves."""
         for reader in self._readers:
             reader.put(None)
             reader.dropped = True

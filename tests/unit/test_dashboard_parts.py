@@ -51,6 +51,19 @@ def test_who_does_not_read_is_dropped_and_others_are_not() -> None:
     assert not busy.dropped
 
 
+def test_who_is_sent_away_may_come_again_until_the_end() -> None:
+    readers = Readers()
+    away = readers.admit(always, {})
+    readers.send_away()
+    assert away.dropped
+    assert away.queue.get_nowait() is None
+    readers.leave(away)
+    readers.admit(always, {})
+    readers.end()
+    with pytest.raises(Problem, match="ends"):
+        readers.admit(always, {})
+
+
 def test_only_what_is_new_is_sent() -> None:
     readers = Readers()
     reader = readers.admit(always, {})
