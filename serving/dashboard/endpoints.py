@@ -222,7 +222,7 @@ class Dashboard:
             gone.cancel()
 
     async def _feed_or_end(self) -> None:
-        """Where nothing can be rendered the streams end: open pages say that they are not live, and ask again."""
+        """Where nothing can be rendered the streams end: pages say that they are not live, and ask again."""
         try:
             await self._feed()
         except Exception as error:
