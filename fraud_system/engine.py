@@ -319,15 +319,11 @@ class Engine:
 
     def _make_room(self, transactions: int) -> None:
         core = self._core
-        self._core = core._replace(
-            features=feature_state.with_room_for(
-                core.features,
-                transactions,
-                len(self.settings.features.entities),
-                len(core.meetings),
-            ),
-            joiner=labels.with_room_for(core.joiner, transactions),
-        )
+        entities, meetings = len(self.settings.features.entities), len(core.meetings)
+        features = feature_state.with_room_for(core.features, transactions, entities, meetings)
+        joiner = labels.with_room_for(core.joiner, transactions)
+        if features is not core.features or joiner is not core.joiner:
+            self._core = core._replace(features=features, joiner=joiner)
 
     def _frame(self, first_seq: int, arrivals: Arrivals, out: Output) -> Frame | None:
         ends = first_seq, self.last_seq, self.known_time_us

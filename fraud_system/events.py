@@ -13,7 +13,7 @@ when the engine (offline: the reader) came to know, and never decreases.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
 
@@ -89,7 +89,7 @@ class Columns:
     """Equal-length columns that can be cut, joined and stored together."""
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
+        return len(getattr(self, next(iter(self.__dataclass_fields__))))
 
     def rows(self, index: slice | Column) -> Self:
         """The chosen rows, in the order given."""
@@ -97,13 +97,17 @@ class Columns:
 
     def table(self) -> Table:
         """The columns by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """One after the other."""
-        names = [field.name for field in fields(cls)]
-        return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+        return cls(
+            **{
+                n: np.concatenate([getattr(part, n) for part in parts])
+                for n in cls.__dataclass_fields__
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

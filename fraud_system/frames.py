@@ -152,10 +152,10 @@ def frame_of(
     tables: dict[str, Table] = {}
     if transactions:
         accepted = arrivals.transactions.rows(out.accepted[:transactions])
-        seq = out.transaction_seq[:transactions].copy()
+        seq = _filled(out.transaction_seq, transactions)
         tables["transaction"] = {"seq": seq} | accepted.table()
         tables["decision"] = {"seq": seq} | {
-            name: getattr(out, name)[:transactions].copy() for name in DECISION_COLUMNS
+            name: _filled(getattr(out, name), transactions) for name in DECISION_COLUMNS
         }
         tables["decision"]["weights_version"] = np.full(transactions, weights_version)
     if messages:
@@ -211,6 +211,11 @@ def labels_of(table: Table) -> LabelsObserved:
     if "label_key" in table:
         return LabelsObserved(**{name: table[name] for name in names})
     return LabelsObserved.unnamed(**{name: table[name] for name in names if name != "label_key"})
+
+
+def _filled(column: NDArray[Any], rows: int) -> NDArray[Any]:
+    """What was written into a column of `room_for`; one that is full is the frame's as it is."""
+    return column if len(column) == rows else column[:rows].copy()
 
 
 def _columns(names: tuple[str, ...], rows: NDArray[np.int64]) -> Table:

@@ -188,7 +188,8 @@ def with_room_for(joiner: Joiner, transactions: int) -> Joiner:
             new[ordinals & (capacity - 1)] = old[ordinals & (len(old) - 1)]
             grown[name] = new
         joiner = joiner._replace(**grown)
-    return joiner._replace(lookup=with_room(joiner.lookup, transactions))
+    lookup = with_room(joiner.lookup, transactions)
+    return joiner if lookup is joiner.lookup else joiner._replace(lookup=lookup)
 
 
 def to_arrays(joiner: Joiner) -> dict[str, NDArray[np.generic]]:

@@ -98,11 +98,12 @@ def with_room_for(
     known = int(max(state.young.size[0], state.old.size[0]))
     wanted_meetings = min(known + transactions * meetings, int(state.max_meetings[0]))
     # Both generations keep one capacity, so that one can take the other's place by a plain copy.
-    return state._replace(
-        lookup=with_room(state.lookup, wanted - used),
-        young=with_room(state.young, wanted_meetings - int(state.young.size[0])),
-        old=with_room(state.old, wanted_meetings - int(state.old.size[0])),
-    )
+    lookup = with_room(state.lookup, wanted - used)
+    young = with_room(state.young, wanted_meetings - int(state.young.size[0]))
+    old = with_room(state.old, wanted_meetings - int(state.old.size[0]))
+    if lookup is state.lookup and young is state.young and old is state.old:
+        return state
+    return state._replace(lookup=lookup, young=young, old=old)
 
 
 def to_arrays(state: FeatureState) -> dict[str, NDArray[np.generic]]:

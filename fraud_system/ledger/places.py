@@ -105,6 +105,11 @@ def _in_key_order(parts: Sequence[tuple[NDArray[Any], ...]]) -> list[NDArray[Any
     """
     if len(parts) == 1:
         return list(parts[0])  # the empty one
-    columns = [np.concatenate(column) for column in zip(*parts[1:], strict=True)]
+    if len(parts) == 2:
+        columns = list(parts[1])
+    else:
+        columns = [np.concatenate(column) for column in zip(*parts[1:], strict=True)]
+    if len(columns[0]) == 1:
+        return columns  # as mostly where traffic is thin
     order = np.lexsort((columns[-1], columns[0].view(np.int64)))
     return [column[order] for column in columns]
