@@ -1,9 +1,10 @@
 """What is given back at the end of a `with`: for everything that has a `close`."""
 
+from abc import ABC, abstractmethod
 from typing import Self
 
 
-class Closing:
+class Closing(ABC):
     """Closes itself when its block ends, however it ends.
 
     >>> class Door(Closing):
@@ -15,9 +16,9 @@ class Closing:
     closed
     """
 
+    @abstractmethod
     def close(self) -> None:
         """Give everything back."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

@@ -10,14 +10,14 @@ Sections and keys are the parts of `MonitorSettings` and their fields, and have 
 guessed, and what is misspelt is refused. `python -m monitoring.settings_file` prints all with their defaults.
 """
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fraud_system.errors import ConfigError
+from fraud_system.toml_section import suggestion
 from monitoring.settings import MonitorSettings
 
 MAX_BYTES = 64 * 1024
@@ -92,7 +92,7 @@ def _changed(part: Part, given: Mapping[str, Any], where: str) -> Part:
     for name, value in given.items():
         field = f"{where}{name}"
         if name not in known:
-            raise ConfigError("no such setting", field=field, fix=_nearest(name, known))
+            raise ConfigError("no such setting", field=field, fix=suggestion(name, known))
         own = getattr(part, name)
         if not is_dataclass(own):
             changes[name] = _typed(value, own, field)
@@ -126,12 +126,6 @@ def _typed(value: Any, own: Any, field: str) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    listed = list(known)
-    close = difflib.get_close_matches(name, listed, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"one of {', '.join(listed)}"
 
 
 if __name__ == "__main__":

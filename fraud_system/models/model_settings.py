@@ -40,13 +40,8 @@ class BaselineSettings:
     kind: str = "baseline"
 
     def __post_init__(self) -> None:
-        if self.kind != "baseline":
-            raise ConfigError(f"these are not settings of {self.kind!r}", field="model.kind")
-        numbers = {name: value for name, value in asdict(self).items() if name != "kind"}
         # Zero would divide by it: log odds, the first AdaGrad step, the squash.
-        check_positive("model", zero_or_more="intercept_learning_rate", **numbers)
-        if self.prevalence >= 1.0:
-            raise ConfigError("is a share below 1", field="model.prevalence", fix="e.g. 0.005")
+        _check(self, "baseline", zero_or_more="intercept_learning_rate")
 
 
 @dataclass(frozen=True)
@@ -76,12 +71,7 @@ class LaplaceSettings:
     kind: str = "laplace"
 
     def __post_init__(self) -> None:
-        if self.kind != "laplace":
-            raise ConfigError(f"these are not settings of {self.kind!r}", field="model.kind")
-        numbers = {name: value for name, value in asdict(self).items() if name != "kind"}
-        check_positive("model", infinite="memory_labels", **numbers)
-        if self.prevalence >= 1.0:
-            raise ConfigError("is a share below 1", field="model.prevalence", fix="e.g. 0.005")
+        _check(self, "laplace", infinite="memory_labels")
         if self.memory_labels < 10.0:
             raise ConfigError("must be at least 10", field="model.memory_labels")
         if not isinstance(self.block_labels, int) or self.block_labels > MAX_BLOCK_LABELS:
@@ -93,3 +83,13 @@ class LaplaceSettings:
 ModelSettings = BaselineSettings | LaplaceSettings
 MODELS: dict[str, type[ModelSettings]] = {"baseline": BaselineSettings, "laplace": LaplaceSettings}
 DEFAULT_MODEL = "laplace"
+
+
+def _check(settings: ModelSettings, kind: str, **but: str) -> None:
+    """What holds for every model; `but` names a number with another bound (see `check_positive`)."""
+    if settings.kind != kind:
+        raise ConfigError(f"these are not settings of {settings.kind!r}", field="model.kind")
+    numbers = {name: value for name, value in asdict(settings).items() if name != "kind"}
+    check_positive("model", **but, **numbers)
+    if settings.prevalence >= 1.0:
+        raise ConfigError("is a share below 1", field="model.prevalence", fix="e.g. 0.005")

@@ -15,7 +15,7 @@ from monitoring.health import HealthSettings, Proposal
 from monitoring.overseer import SNAPSHOT, Overseer, recover_overseer
 from monitoring.settings_file import monitor_settings
 from monitoring.switching_patterns import patterns_of
-from monitoring.view import view_of
+from monitoring.view_of_overseer import view_of
 from serving.workers.messages import Heartbeat, Message, ModeProposed, MonitorSees, SnapshotSaved
 from serving.workers.pipe import Outlet
 from serving.workers.running import Arguments, for_a_round, run, say_passed_over

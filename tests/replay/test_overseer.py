@@ -21,7 +21,7 @@ from monitoring.overseer import SNAPSHOT, Overseer, recover_overseer
 from monitoring.probation import ProbationSettings
 from monitoring.sanity import SanitySettings
 from monitoring.settings import MonitorSettings
-from monitoring.view import view_of
+from monitoring.view_of_overseer import view_of
 
 # Young weights turn, so that there are alarms, and a probation is over in minutes.
 MONITORS = MonitorSettings(

@@ -11,7 +11,8 @@ from streams import simulated_settings
 from fraud_system.events import DAY_US, Frame
 from monitoring.health import HealthSettings
 from monitoring.overseer import Overseer
-from monitoring.view import MonitorView, view_of
+from monitoring.view import MonitorView
+from monitoring.view_of_overseer import view_of
 
 SYSTEM = simulated_settings()
 
